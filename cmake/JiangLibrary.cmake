@@ -1,0 +1,57 @@
+# jiang_library(NAME [DEPS library...] [LINK target...])
+#
+# Makes the static library jiang::NAME from src/NAME/**.cpp and, from src/NAME/**_test.cpp, the
+# test program NAME_test (label "unit"). Adding a file is adding a file: the globs are re-checked
+# by every build.
+#
+# src/NAME/<isa>/*.cpp is compiled with that ISA's flags, nothing else is; on another architecture
+# those files are left out.
+set(JIANG_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(JIANG_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mavx512vbmi -mfma -mf16c)
+set(JIANG_ISA_LEVELS_x86_64 avx2 avx512)
+
+function(jiang_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
+  set(folder ${PROJECT_SOURCE_DIR}/src/${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+
+  foreach(isa avx2 avx512)
+    file(GLOB isa_sources CONFIGURE_DEPENDS ${folder}/${isa}/*.cpp)
+    if(isa IN_LIST JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
+      set_source_files_properties(${isa_sources} PROPERTIES COMPILE_OPTIONS "${JIANG_ISA_FLAGS_${isa}}")
+    elseif(isa_sources)
+      list(REMOVE_ITEM sources ${isa_sources})
+    endif()
+  endforeach()
+
+  if(sources)
+    add_library(jiang_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(jiang_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(jiang::${name} ALIAS jiang_${name})
+  target_include_directories(jiang_${name} ${scope} ${PROJECT_SOURCE_DIR}/src)
+  list(TRANSFORM ARG_DEPS PREPEND jiang::)
+  target_link_libraries(jiang_${name} ${scope} ${ARG_DEPS} ${ARG_LINK})
+
+  if(JIANG_TESTS AND tests)
+    jiang_test(${name}_test SOURCES ${tests} LINK jiang::${name} LABEL unit)
+  endif()
+endfunction()
+
+# jiang_test(NAME SOURCES file... LINK target... LABEL label): a GoogleTest program known to ctest.
+function(jiang_test name)
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE JIANG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  # One ctest entry per program: hundreds of process starts would cost more than the tests.
+  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL})
+endfunction()

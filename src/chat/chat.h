@@ -1,0 +1,54 @@
+// Chat: messages + tools -> a prompt -> events, over an Engine (later also over a remote API). The
+// CLI, the server and agents share it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace jiang {
+
+// The text side of a model: tokenizer and template, checked to work together.
+class ChatModel {
+ public:
+  // A model without a template can complete raw text only; has_template() says so.
+  static Result<ChatModel> create(TextAssets assets);
+
+  bool has_template() const { return template_.has_value(); }
+  const Tokenizer& tokenizer() const { return *assets_.tokenizer; }
+  const TextAssets& assets() const { return assets_; }
+
+  // `messages` and `tools` are in OpenAI's form; `extra` is merged into the template's context.
+  Result<std::vector<TokenId>> prompt(const Json& messages, const Json& tools, bool add_generation_prompt,
+                                      const Json& extra) const;
+  // Raw text with the special tokens that the model wants around it.
+  std::vector<TokenId> raw_prompt(std::string_view text) const;
+
+ private:
+  TextAssets assets_;
+  std::optional<ChatTemplate> template_;
+};
+
+struct GenerateOptions {
+  int32_t max_tokens = -1;
+  SamplingParams sampling;
+  std::vector<std::string> stop;  // stop strings: cut before, never shown in part
+};
+
+// Runs one request and hands out text as whole UTF-8 characters. `on_text` returns false to stop.
+// Stop strings are matched here, stop tokens in the engine.
+struct Generation {
+  std::string text;
+  FinishEvent finish;
+};
+Result<Generation> generate(Engine& engine, const ChatModel& chat, std::vector<TokenId> prompt,
+                            const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text);
+
+}  // namespace jiang

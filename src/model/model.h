@@ -1,0 +1,92 @@
+// Model: the weights of one model and the arithmetic over them.
+//
+// Const after loading and shared by everyone: any number of threads may call forward() at once,
+// each with its own Workspace and StatePool.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "base/token.h"
+#include "model/config.h"
+#include "model/sequence_state.h"
+#include "ops/cpu_ops.h"
+#include "weights/tensor_source.h"
+
+namespace jiang {
+
+// Rows of several sequences, each sequence's rows consecutive.
+struct BatchSequence {
+  StateId state = kNoState;    // kNoState: an encoder's input, or a pass without cache
+  int32_t first_row = 0;
+  int32_t n_rows = 0;
+  int32_t start_position = 0;  // == pool.length(state) before the step
+};
+
+enum class OutputKind : uint8_t {
+  logits,         // (n_wanted, vocab_size)
+  hidden_states,  // (n_wanted, hidden_size), after the final norm
+};
+
+struct Batch {
+  std::span<const TokenId> tokens;           // (n_rows)
+  std::span<const BatchSequence> sequences;
+  std::span<const int32_t> wanted;           // rows whose outputs are wanted
+  OutputKind output = OutputKind::logits;
+};
+
+// The scratch memory of one step, sized for a model and its largest batch.
+class Workspace {
+ public:
+  Workspace(ThreadPool& pool, size_t arena_bytes, LinearObserver* observer = nullptr)
+      : ops_(make_cpu_ops(pool, arena_bytes, observer)) {}
+  Ops& ops() { return *ops_; }
+
+ private:
+  std::unique_ptr<Ops> ops_;
+};
+
+struct StatePoolOptions {
+  int64_t capacity_tokens = 0;
+  KvType kv_type = KvType::f16;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  virtual const ModelConfig& config() const = 0;
+  virtual uint64_t weight_bytes() const = 0;  // as packed in memory
+  virtual uint64_t parameter_count() const = 0;
+  // Weight bytes that a decode step of one token reads (embedding rows aside).
+  virtual uint64_t bytes_per_token() const = 0;
+
+  virtual Result<std::unique_ptr<StatePool>> make_state_pool(const StatePoolOptions& options) const = 0;
+  virtual uint64_t state_bytes_per_token(KvType type) const = 0;
+  // Arena bytes for batches of at most n_rows rows of which n_wanted are wanted.
+  virtual size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const = 0;
+
+  // Runs the batch and writes one row per wanted row into `out`. Room for every position must
+  // have been reserved; lengths of the states are advanced. Releases all it took from the arena.
+  virtual void forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const = 0;
+};
+
+struct LoadOptions {
+  // Called with (bytes done, bytes in all) while weights are packed.
+  std::function<void(uint64_t, uint64_t)> progress;
+};
+
+// Looks up the architecture, checks every tensor against the config (missing, misshapen and
+// unknown ones are listed in the error), packs the weights.
+Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSource> source, ThreadPool& pool,
+                                                const LoadOptions& options = {});
+
+// The config alone, without touching weights: `jiang show`, memory estimates.
+Result<ModelConfig> read_model_config(const TensorSource& source);
+
+}  // namespace jiang

@@ -1,0 +1,44 @@
+// The data that attention works on: paged K/V storage and which rows of the batch belong to which
+// sequence. Memory is owned by model/kv_cache.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace jiang {
+
+inline constexpr int kKvBlockTokens = 32;
+
+enum class KvType : uint8_t { f32, f16 };
+
+// One layer's blocks. Element (block, kv_head, token, d) of K lies at
+// (((block * n_kv_heads + kv_head) * 2 + 0) * kKvBlockTokens + token) * head_dim + d, of V with
+// + 1 in place of + 0.
+struct KvLayer {
+  std::byte* data = nullptr;
+  KvType type = KvType::f16;
+  int32_t n_kv_heads = 0;
+  int32_t head_dim = 0;
+};
+
+// Consecutive rows of the batch that belong to one sequence: row first_row + i is its position
+// start_position + i. `blocks` covers positions [0, start_position + n_rows).
+struct SequenceRows {
+  int32_t first_row = 0;
+  int32_t n_rows = 0;
+  int32_t start_position = 0;
+  std::span<const int32_t> blocks;
+};
+
+struct AttentionParams {
+  int32_t n_heads = 0;
+  int32_t n_kv_heads = 0;
+  int32_t head_dim = 0;
+  float scale = 0;        // usually 1 / sqrt(head_dim)
+  float softcap = 0;      // Gemma 2: s = softcap * tanh(s / softcap); 0: none
+  int32_t window = 0;     // a token sees itself and window - 1 before it; 0: all
+  bool causal = true;     // false: encoders
+};
+
+}  // namespace jiang

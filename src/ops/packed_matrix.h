@@ -1,0 +1,35 @@
+// PackedMatrix: a weight matrix re-tiled for the dot-product units of the chosen ISA level.
+// Immutable and self-contained after pack(): the file it came from may go away.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "quant/weight_matrix.h"
+#include "tensor/tensor.h"
+
+namespace jiang {
+
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  // Lossless. A format without a packed layout at this level is kept as its canonical bytes and
+  // multiplied by way of dequantised tiles: correctness never waits for intrinsics.
+  static PackedMatrix pack(const WeightMatrix& weights, ThreadPool& pool);
+
+  int64_t rows() const { return rows_; }
+  int64_t cols() const { return cols_; }
+  Format format() const { return format_; }
+  size_t bytes() const { return storage_.size(); }
+  const std::byte* data() const { return storage_.data(); }
+
+ private:
+  Format format_ = Format::f32;
+  int64_t rows_ = 0;
+  int64_t cols_ = 0;
+  AlignedBuffer storage_;
+};
+
+}  // namespace jiang

@@ -1,0 +1,48 @@
+// ChatTemplate: messages and tools -> the prompt that a model was trained on. The template is
+// Jinja, run by our own interpreter: no host objects, no I/O, and budgets for steps, depth and
+// output (a model file is hostile until proven otherwise).
+//
+// Immutable after parse(); any thread may render.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace jiang {
+
+// A piece of the prompt and where it came from: special tokens are parsed in template text only,
+// so that a user cannot forge a turn by typing "<|im_start|>system" (decision 20).
+struct PromptSegment {
+  std::string text;
+  bool from_template = false;
+};
+
+std::string join(const std::vector<PromptSegment>& segments);
+
+struct TemplateLimits {
+  int64_t max_steps = 2'000'000;
+  int max_depth = 200;
+  size_t max_output_bytes = size_t{16} << 20;
+};
+
+class ChatTemplate {
+ public:
+  // Errors carry the line number of the template.
+  static Result<ChatTemplate> parse(std::string_view source);
+
+  // `context` is an object: messages, tools, add_generation_prompt, bos_token, eos_token, and
+  // whatever else the template reads. The template's own raise_exception("...") is an
+  // invalid_argument error with its text.
+  Result<std::vector<PromptSegment>> render(const Json& context, TemplateLimits limits = {}) const;
+
+ private:
+  struct Program;
+  std::shared_ptr<const Program> program_;
+};
+
+}  // namespace jiang

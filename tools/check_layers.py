@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""The architecture diagram: what each folder of src/ may include. Run by ./test."""
+import pathlib
+import re
+import sys
+
+MAY_USE = {
+    "base": [],
+    "kernels": [],
+    "tensor": ["base"],
+    "quant": ["base", "kernels", "tensor"],
+    "weights": ["base", "tensor", "quant"],
+    "ops": ["base", "kernels", "tensor", "quant"],
+    "text": ["base"],
+    "model": ["base", "tensor", "quant", "weights", "ops"],
+    "engine": ["base", "tensor", "model", "text"],
+    "chat": ["base", "text", "engine"],
+    "convert": ["base", "tensor", "quant", "weights"],
+    "hub": ["base"],
+    "cli": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "engine",
+            "chat", "convert", "hub"],
+}
+# Each external header lives behind one wrapper, in one folder.
+EXTERNAL = {"nlohmann/": "base", "fmt/": "base", "simdjson": "text", "pcre2": "text",
+            "utf8proc": "base", "CLI/": "cli", "immintrin": "kernels"}
+
+root = pathlib.Path(__file__).resolve().parent.parent
+bad = 0
+for path in sorted((root / "src").rglob("*.[ch]*")):
+    parts = path.relative_to(root / "src").parts
+    here = parts[0] if len(parts) > 1 else "cli"
+    if here not in MAY_USE:
+        print(f"{path}: folder {here} is not in the layer table"); bad += 1
+        continue
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        found = re.match(r'#include "([a-z_]+)/', line)
+        if found and found[1] in MAY_USE and found[1] != here and found[1] not in MAY_USE[here]:
+            print(f"{path}:{number}: {here} must not include {found[1]}"); bad += 1
+        found = re.match(r"#include [<\"]([A-Za-z_/0-9]+)", line)
+        for prefix, home in EXTERNAL.items():
+            if found and found[1].startswith(prefix) and here != home and not path.name.endswith("_test.cpp"):
+                print(f"{path}:{number}: <{found[1]}> may be included in {home}/ only"); bad += 1
+print(f"layers: {'ok' if not bad else f'{bad} violations'}")
+sys.exit(bad != 0)
