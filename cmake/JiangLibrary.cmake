@@ -44,13 +44,19 @@ function(jiang_library name)
   endif()
 endfunction()
 
+if(JIANG_TESTS)
+  add_library(jiang_test_support STATIC ${PROJECT_SOURCE_DIR}/tests/support/source_dir.cpp)
+  target_include_directories(jiang_test_support PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(jiang_test_support PRIVATE JIANG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
+
 # jiang_test(NAME SOURCES file... LINK target... LABEL label): a GoogleTest program known to ctest.
 function(jiang_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_compile_definitions(${name} PRIVATE JIANG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE jiang_test_support)
   # One ctest entry per program: hundreds of process starts would cost more than the tests.
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL})

@@ -81,7 +81,8 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   TRY(file.descriptor_, open_regular(path, &file.size_));
   if (file.size_ == 0) return fail(ErrorKind::bad_file, "{}: the file is empty", path);
   // MAP_NORESERVE: a sparse file may be larger than memory and swap together.
-  void* address = ::mmap(nullptr, file.size_, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.descriptor_, 0);
+  void* address =
+      ::mmap(nullptr, file.size_, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.descriptor_, 0);
   if (address == MAP_FAILED) {
     file.size_ = 0;
     return io_error(path, "cannot map into memory");
@@ -141,7 +142,8 @@ Status AtomicFile::write(std::string_view text) { return write(std::as_bytes(std
 
 Status AtomicFile::write_at(size_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const ssize_t count =
+        ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return io_error(path_, "cannot write");
     bytes = bytes.subspan(static_cast<size_t>(count));
@@ -152,11 +154,13 @@ Status AtomicFile::write_at(size_t offset, std::span<const std::byte> bytes) {
 
 Status AtomicFile::commit() {
   if (::fsync(descriptor_) != 0) return io_error(path_, "cannot flush to disk");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error(path_, "cannot rename into place");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
+    return io_error(path_, "cannot rename into place");
   ::close(std::exchange(descriptor_, -1));
   // The rename itself lives in the folder: flush that too.
   const auto parent = std::filesystem::path(path_).parent_path();
-  const int folder = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder =
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return io_error(path_, "cannot open the folder");
   const int result = ::fsync(folder);
   ::close(folder);

@@ -65,10 +65,13 @@ class LimitChecker : public nlohmann::json_sax<Json> {
 };
 
 const char* type_name(const Json& value) {
-  return value.is_number_float() ? "a fraction" : value.is_number() ? "an integer" : value.type_name();
+  return value.is_number_float() ? "a fraction"
+         : value.is_number()     ? "an integer"
+                                 : value.type_name();
 }
 
-Error wrong_type(std::string_view where, std::string_view key, const char* wanted, const Json* found) {
+Error wrong_type(std::string_view where, std::string_view key, const char* wanted,
+                 const Json* found) {
   if (!found) return fail(ErrorKind::bad_file, "{}: \"{}\" is missing", where, key);
   return fail(ErrorKind::bad_file, "{}: \"{}\" must be {}, found {}", where, key, wanted,
               type_name(*found));
@@ -80,7 +83,8 @@ std::optional<int64_t> as_int(const Json& value) {
   if (value.is_number_integer()) return value.get<int64_t>();
   if (!value.is_number_float()) return std::nullopt;
   const double number = value.get<double>();
-  if (!(number > -9.0e15 && number < 9.0e15) || number != static_cast<double>(static_cast<int64_t>(number))) {
+  if (!(number > -9.0e15 && number < 9.0e15) ||
+      number != static_cast<double>(static_cast<int64_t>(number))) {
     return std::nullopt;
   }
   return static_cast<int64_t>(number);
@@ -90,8 +94,8 @@ std::optional<int64_t> as_int(const Json& value) {
 
 Result<Json> parse_json(std::string_view text, std::string_view where, JsonLimits limits) {
   if (text.size() > limits.max_bytes) {
-    return fail(ErrorKind::too_large, "{}: {} bytes of JSON, at most {} are allowed", where, text.size(),
-                limits.max_bytes);
+    return fail(ErrorKind::too_large, "{}: {} bytes of JSON, at most {} are allowed", where,
+                text.size(), limits.max_bytes);
   }
   LimitChecker checker(limits.max_depth);
   if (!Json::sax_parse(text.begin(), text.end(), &checker)) {

@@ -18,9 +18,13 @@ Result<bool> get_bool(const Json& object, std::string_view key, std::string_view
 Result<std::string> get_string(const Json& object, std::string_view key, std::string_view where);
 
 // Optional members: `otherwise` when missing or null, an error when of another type.
-Result<int64_t> get_int_or(const Json& object, std::string_view key, int64_t otherwise, std::string_view where);
-Result<double> get_number_or(const Json& object, std::string_view key, double otherwise, std::string_view where);
-Result<bool> get_bool_or(const Json& object, std::string_view key, bool otherwise, std::string_view where);
-Result<std::string> get_string_or(const Json& object, std::string_view key, std::string otherwise, std::string_view where);
+Result<int64_t> get_int_or(const Json& object, std::string_view key, int64_t otherwise,
+                           std::string_view where);
+Result<double> get_number_or(const Json& object, std::string_view key, double otherwise,
+                             std::string_view where);
+Result<bool> get_bool_or(const Json& object, std::string_view key, bool otherwise,
+                         std::string_view where);
+Result<std::string> get_string_or(const Json& object, std::string_view key, std::string otherwise,
+                                  std::string_view where);
 
 }  // namespace jiang

@@ -5,8 +5,9 @@
 namespace jiang {
 namespace {
 
-constexpr const char* kTypeNames[] = {"bool",     "int",       "uint",      "float",       "string",
-                                      "bool array", "int array", "uint array", "float array", "string array"};
+constexpr const char* kTypeNames[] = {"bool",        "int",         "uint",      "float",
+                                      "string",      "bool array",  "int array", "uint array",
+                                      "float array", "string array"};
 
 Error wrong(std::string_view key, const char* wanted, const MetaValue* found) {
   if (!found) return fail(ErrorKind::bad_file, "metadata key {} is missing", key);

@@ -84,8 +84,8 @@ inline Status ok() { return Unit{}; }
   declaration = *std::move(JIANG_CONCAT(try_, __LINE__))
 
 // TRY_STATUS(write(file));   returns the error, if there is one.
-#define TRY_STATUS(...)                                                  \
-  do {                                                                   \
-    auto try_status = (__VA_ARGS__);                                     \
-    if (!try_status) return std::move(try_status).error();               \
+#define TRY_STATUS(...)                                    \
+  do {                                                     \
+    auto try_status = (__VA_ARGS__);                       \
+    if (!try_status) return std::move(try_status).error(); \
   } while (false)

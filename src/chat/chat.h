@@ -26,8 +26,8 @@ class ChatModel {
   const TextAssets& assets() const { return assets_; }
 
   // `messages` and `tools` are in OpenAI's form; `extra` is merged into the template's context.
-  Result<std::vector<TokenId>> prompt(const Json& messages, const Json& tools, bool add_generation_prompt,
-                                      const Json& extra) const;
+  Result<std::vector<TokenId>> prompt(const Json& messages, const Json& tools,
+                                      bool add_generation_prompt, const Json& extra) const;
   // Raw text with the special tokens that the model wants around it.
   std::vector<TokenId> raw_prompt(std::string_view text) const;
 
@@ -49,6 +49,7 @@ struct Generation {
   FinishEvent finish;
 };
 Result<Generation> generate(Engine& engine, const ChatModel& chat, std::vector<TokenId> prompt,
-                            const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text);
+                            const GenerateOptions& options,
+                            const std::function<bool(std::string_view)>& on_text);
 
 }  // namespace jiang

@@ -18,13 +18,14 @@ namespace jiang {
 struct GgufTensor {
   std::string name;  // GGUF spelling
   Format format = Format::f32;
-  Shape shape;       // HF order, outermost first
+  Shape shape;  // HF order, outermost first
 };
 
 class GgufWriter {
  public:
   // Lays the file out; free space is checked before the first byte is written.
-  static Result<GgufWriter> create(const std::string& path, const Metadata& metadata, std::vector<GgufTensor> tensors);
+  static Result<GgufWriter> create(const std::string& path, const Metadata& metadata,
+                                   std::vector<GgufTensor> tensors);
   // Tensors come in the order of create(), each whole.
   Status write_tensor(std::span<const std::byte> bytes);
   Status commit();

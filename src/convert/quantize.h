@@ -56,7 +56,8 @@ struct QuantizeOptions {
   std::function<bool(const QuantizeProgress&)> progress;  // false: stop, leaving nothing behind
 };
 
-Result<QuantizeReport> quantize_model(const TensorSource& source, const std::string& out, const QuantizeType& type,
-                                      ThreadPool& pool, const QuantizeOptions& options = {});
+Result<QuantizeReport> quantize_model(const TensorSource& source, const std::string& out,
+                                      const QuantizeType& type, ThreadPool& pool,
+                                      const QuantizeOptions& options = {});
 
 }  // namespace jiang

@@ -22,22 +22,24 @@
 namespace jiang {
 
 struct EngineOptions {
-  int32_t context = 0;             // tokens per sequence; 0: min(trained, 8192)
-  int32_t max_sequences = 8;       // running at once
-  int64_t kv_tokens = 0;           // state pool size; 0: context * max_sequences, bounded by memory_budget
+  int32_t context = 0;        // tokens per sequence; 0: min(trained, 8192)
+  int32_t max_sequences = 8;  // running at once
+  int64_t kv_tokens = 0;  // state pool size; 0: context * max_sequences, bounded by memory_budget
   KvType kv_type = KvType::f16;
-  int32_t max_batch_tokens = 256;  // rows of one step: prompts are prefilled in chunks beside decodes
-  bool prefix_cache = true;        // keep finished sequences' state for requests that begin alike
-  uint64_t memory_budget = 0;      // bytes for weights, state and workspace; 0: 80 % of what is available
+  int32_t max_batch_tokens =
+      256;                   // rows of one step: prompts are prefilled in chunks beside decodes
+  bool prefix_cache = true;  // keep finished sequences' state for requests that begin alike
+  uint64_t memory_budget =
+      0;  // bytes for weights, state and workspace; 0: 80 % of what is available
 };
 
 struct Request {
   std::vector<TokenId> prompt;
-  int32_t max_tokens = -1;             // -1: until the context is full
+  int32_t max_tokens = -1;  // -1: until the context is full
   SamplingParams sampling;
-  std::vector<TokenId> stop_ids;       // ends the answer; not part of it
+  std::vector<TokenId> stop_ids;  // ends the answer; not part of it
   std::shared_ptr<Constraint> constraint;
-  int32_t top_logprobs = -1;           // -1: none; n: logprob of the token and of the n best
+  int32_t top_logprobs = -1;  // -1: none; n: logprob of the token and of the n best
 };
 
 struct TokenLogprob {
@@ -55,17 +57,17 @@ enum class FinishReason : uint8_t { stop, length, cancelled, error };
 
 struct RequestStats {
   int32_t prompt_tokens = 0;
-  int32_t cached_tokens = 0;      // of the prompt, taken from the prefix cache
+  int32_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
   int32_t generated_tokens = 0;
   double queue_seconds = 0;
-  double prefill_seconds = 0;     // from the first step to the first token
-  double decode_seconds = 0;      // from the first token to the last
+  double prefill_seconds = 0;  // from the first step to the first token
+  double decode_seconds = 0;   // from the first token to the last
   uint64_t seed = 0;
 };
 
 struct FinishEvent {
   FinishReason reason = FinishReason::stop;
-  std::optional<Error> error;     // when reason is error
+  std::optional<Error> error;  // when reason is error
   RequestStats stats;
 };
 
@@ -106,8 +108,8 @@ struct EngineStats {
 class Engine {
  public:
   // Fails with both numbers when weights, state and workspace exceed the budget.
-  static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Model> model, ThreadPool& pool,
-                                                EngineOptions options = {});
+  static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Model> model,
+                                                ThreadPool& pool, EngineOptions options = {});
   virtual ~Engine() = default;
 
   // Fails at once when the prompt is empty, has ids outside the vocabulary, or cannot fit the

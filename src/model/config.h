@@ -26,19 +26,19 @@ struct ModelConfig {
   Activation hidden_act = Activation::silu;
   bool tie_word_embeddings = false;
 
-  RopeTable rope;        // of most layers
-  RopeTable rope_local;  // Gemma 3: of the sliding layers; empty otherwise
-  float attention_scale = 0;             // 0: 1 / sqrt(head_dim)
-  float attention_softcap = 0;           // Gemma 2
+  RopeTable rope;               // of most layers
+  RopeTable rope_local;         // Gemma 3: of the sliding layers; empty otherwise
+  float attention_scale = 0;    // 0: 1 / sqrt(head_dim)
+  float attention_softcap = 0;  // Gemma 2
   float final_logit_softcap = 0;
-  float embedding_scale = 1;             // Gemma: sqrt(hidden_size)
-  std::vector<int32_t> sliding_window;   // per layer, 0: full; empty: all full
+  float embedding_scale = 1;            // Gemma: sqrt(hidden_size)
+  std::vector<int32_t> sliding_window;  // per layer, 0: full; empty: all full
 
   bool is_sliding(int layer) const {
     return !sliding_window.empty() && sliding_window[static_cast<size_t>(layer)] > 0;
   }
 
-  bool is_encoder = false;     // BERT: no cache, no logits, hidden states out
+  bool is_encoder = false;       // BERT: no cache, no logits, hidden states out
   std::string pooling = "mean";  // of an encoder: mean or cls
 };
 

@@ -22,7 +22,7 @@ namespace jiang {
 
 // Rows of several sequences, each sequence's rows consecutive.
 struct BatchSequence {
-  StateId state = kNoState;    // kNoState: an encoder's input, or a pass without cache
+  StateId state = kNoState;  // kNoState: an encoder's input, or a pass without cache
   int32_t first_row = 0;
   int32_t n_rows = 0;
   int32_t start_position = 0;  // == pool.length(state) before the step
@@ -34,9 +34,9 @@ enum class OutputKind : uint8_t {
 };
 
 struct Batch {
-  std::span<const TokenId> tokens;           // (n_rows)
+  std::span<const TokenId> tokens;  // (n_rows)
   std::span<const BatchSequence> sequences;
-  std::span<const int32_t> wanted;           // rows whose outputs are wanted
+  std::span<const int32_t> wanted;  // rows whose outputs are wanted
   OutputKind output = OutputKind::logits;
 };
 
@@ -66,14 +66,16 @@ class Model {
   // Weight bytes that a decode step of one token reads (embedding rows aside).
   virtual uint64_t bytes_per_token() const = 0;
 
-  virtual Result<std::unique_ptr<StatePool>> make_state_pool(const StatePoolOptions& options) const = 0;
+  virtual Result<std::unique_ptr<StatePool>> make_state_pool(
+      const StatePoolOptions& options) const = 0;
   virtual uint64_t state_bytes_per_token(KvType type) const = 0;
   // Arena bytes for batches of at most n_rows rows of which n_wanted are wanted.
   virtual size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const = 0;
 
   // Runs the batch and writes one row per wanted row into `out`. Room for every position must
   // have been reserved; lengths of the states are advanced. Releases all it took from the arena.
-  virtual void forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const = 0;
+  virtual void forward(const Batch& batch, StatePool* pool, Workspace& work,
+                       TensorView out) const = 0;
 };
 
 struct LoadOptions {
@@ -83,8 +85,8 @@ struct LoadOptions {
 
 // Looks up the architecture, checks every tensor against the config (missing, misshapen and
 // unknown ones are listed in the error), packs the weights.
-Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSource> source, ThreadPool& pool,
-                                                const LoadOptions& options = {});
+Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSource> source,
+                                                ThreadPool& pool, const LoadOptions& options = {});
 
 // The config alone, without touching weights: `jiang show`, memory estimates.
 Result<ModelConfig> read_model_config(const TensorSource& source);

@@ -21,12 +21,12 @@ class StatePool {
   // Makes room for positions [0, n_tokens); false, with nothing changed, if the pool is out of
   // memory. Blocks shared with another state and about to be written are copied first.
   virtual bool reserve(StateId state, int32_t n_tokens) = 0;
-  // A new state whose first n_tokens positions are those of `state`; whole blocks are shared, at most
-  // one is copied. kNoState if the pool is out of memory.
+  // A new state whose first n_tokens positions are those of `state`; whole blocks are shared, at
+  // most one is copied. kNoState if the pool is out of memory.
   virtual StateId fork(StateId state, int32_t n_tokens) = 0;
   // Forgets positions >= n_tokens.
   virtual void trim(StateId state, int32_t n_tokens) = 0;
-  virtual int32_t length(StateId state) const = 0;  // positions that hold values
+  virtual int32_t length(StateId state) const = 0;               // positions that hold values
   virtual void set_length(StateId state, int32_t n_tokens) = 0;  // after a step wrote them
 
   // Tokens that could still be reserved, and in all.

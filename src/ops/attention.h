@@ -35,10 +35,10 @@ struct AttentionParams {
   int32_t n_heads = 0;
   int32_t n_kv_heads = 0;
   int32_t head_dim = 0;
-  float scale = 0;        // usually 1 / sqrt(head_dim)
-  float softcap = 0;      // Gemma 2: s = softcap * tanh(s / softcap); 0: none
-  int32_t window = 0;     // a token sees itself and window - 1 before it; 0: all
-  bool causal = true;     // false: encoders
+  float scale = 0;     // usually 1 / sqrt(head_dim)
+  float softcap = 0;   // Gemma 2: s = softcap * tanh(s / softcap); 0: none
+  int32_t window = 0;  // a token sees itself and window - 1 before it; 0: all
+  bool causal = true;  // false: encoders
 };
 
 }  // namespace jiang

@@ -13,6 +13,7 @@ namespace jiang {
 
 // `arena_bytes` bounds what one step may allocate; exceeding it is a BugError (the caller computed
 // the bound from the model's shape and its largest batch). Memory is touched only as it is used.
-std::unique_ptr<Ops> make_cpu_ops(ThreadPool& pool, size_t arena_bytes, LinearObserver* observer = nullptr);
+std::unique_ptr<Ops> make_cpu_ops(ThreadPool& pool, size_t arena_bytes,
+                                  LinearObserver* observer = nullptr);
 
 }  // namespace jiang

@@ -32,21 +32,26 @@ class Ops {
   virtual TensorView copy(TensorView x) = 0;
 
   // out[i] = scale * table[ids[i]]                                        (n_ids, table.cols)
-  virtual TensorView embedding(std::span<const TokenId> ids, const WeightMatrix& table, float scale) = 0;
+  virtual TensorView embedding(std::span<const TokenId> ids, const WeightMatrix& table,
+                               float scale) = 0;
   // out = x W^T + b                                                        (x.rows, out_features)
   virtual TensorView linear(TensorView x, const Linear& linear) = 0;
   // Several projections of the same x: the activation is quantised once. At most 4.
-  virtual void linear_many(TensorView x, std::span<const Linear* const> linears, std::span<TensorView> outs) = 0;
+  virtual void linear_many(TensorView x, std::span<const Linear* const> linears,
+                           std::span<TensorView> outs) = 0;
   // x / rms(x) * weight, over each chunk of weight.size() columns (a head, or the whole row).
   virtual TensorView rms_norm(TensorView x, std::span<const float> weight, float eps) = 0;
-  virtual TensorView layer_norm(TensorView x, std::span<const float> weight, std::span<const float> bias, float eps) = 0;
+  virtual TensorView layer_norm(TensorView x, std::span<const float> weight,
+                                std::span<const float> bias, float eps) = 0;
   // x (tokens, n_heads * head_dim), turned by its tokens' positions.
-  virtual TensorView rope(TensorView x, int32_t head_dim, std::span<const int32_t> positions, const RopeTable& table) = 0;
+  virtual TensorView rope(TensorView x, int32_t head_dim, std::span<const int32_t> positions,
+                          const RopeTable& table) = 0;
   // Writes k and v (tokens, n_kv_heads * head_dim) into the layer's blocks, then
   // out = softmax(scale * q K^T + mask) V for each sequence.        (tokens, n_heads * head_dim)
   // With cache == nullptr (encoders, training) each sequence attends to its own rows of k and v.
   virtual TensorView attention(TensorView q, TensorView k, TensorView v, const KvLayer* cache,
-                               std::span<const SequenceRows> sequences, const AttentionParams& params) = 0;
+                               std::span<const SequenceRows> sequences,
+                               const AttentionParams& params) = 0;
   virtual TensorView activation(TensorView x, Activation kind) = 0;
   // activation(gate) * up
   virtual TensorView gated(TensorView gate, TensorView up, Activation kind) = 0;

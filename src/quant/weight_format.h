@@ -13,15 +13,30 @@
 namespace jiang {
 
 enum class Format : uint8_t {
-  f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4,
+  f32,
+  f16,
+  bf16,
+  q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl,
+  iq4_xs,
+  mxfp4,
 };
 inline constexpr int kFormatCount = 16;
 
 struct WeightFormat {
   Format id;
-  const char* name;         // "q4_0", as on the command line
-  uint32_t ggml_type;       // its number in GGUF files
-  int32_t block_size;       // weights per block
+  const char* name;    // "q4_0", as on the command line
+  uint32_t ggml_type;  // its number in GGUF files
+  int32_t block_size;  // weights per block
   int32_t block_bytes;
 
   // n weights, n a multiple of block_size. Exact: these define what the format means.
@@ -36,7 +51,7 @@ struct WeightFormat {
   std::optional<uint64_t> row_bytes(int64_t cols) const;
 };
 
-std::span<const WeightFormat> weight_formats();   // in the order of Format
+std::span<const WeightFormat> weight_formats();  // in the order of Format
 const WeightFormat& weight_format(Format id);
 const WeightFormat* find_weight_format(std::string_view name);  // any case
 const WeightFormat* find_ggml_type(uint32_t ggml_type);

@@ -18,7 +18,9 @@ struct WeightMatrix {
   uint64_t row_bytes() const { return *weight_format(format).row_bytes(cols); }
   const std::byte* row(int64_t i) const { return data + static_cast<uint64_t>(i) * row_bytes(); }
   // out (cols)
-  void dequantize_row(int64_t i, float* out) const { weight_format(format).dequantize(out, row(i), cols); }
+  void dequantize_row(int64_t i, float* out) const {
+    weight_format(format).dequantize(out, row(i), cols);
+  }
 };
 
 }  // namespace jiang

@@ -14,8 +14,8 @@ Shape::Shape(std::initializer_list<int64_t> dims) {
 
 Result<Shape> Shape::make(std::span<const uint64_t> dims, std::string_view where) {
   if (dims.size() > kMaxRank) {
-    return fail(ErrorKind::bad_file, "{} has {} dimensions, at most {} are allowed", where, dims.size(),
-                kMaxRank);
+    return fail(ErrorKind::bad_file, "{} has {} dimensions, at most {} are allowed", where,
+                dims.size(), kMaxRank);
   }
   Shape shape;
   uint64_t product = 1;
@@ -38,7 +38,8 @@ int64_t Shape::elements() const {
 
 std::string Shape::to_string() const {
   std::string text = "(";
-  for (int i = 0; i < rank_; ++i) text += (i ? ", " : "") + std::to_string(dims_[static_cast<size_t>(i)]);
+  for (int i = 0; i < rank_; ++i)
+    text += (i ? ", " : "") + std::to_string(dims_[static_cast<size_t>(i)]);
   return text + ")";
 }
 

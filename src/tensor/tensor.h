@@ -39,8 +39,12 @@ struct TensorView {
 
   float* row(int64_t i) const { return data + i * stride; }
   bool is_contiguous() const { return stride == cols; }
-  TensorView columns(int64_t first, int64_t count) const { return {data + first, rows, count, stride}; }
-  TensorView rows_from(int64_t first, int64_t count) const { return {row(first), count, cols, stride}; }
+  TensorView columns(int64_t first, int64_t count) const {
+    return {data + first, rows, count, stride};
+  }
+  TensorView rows_from(int64_t first, int64_t count) const {
+    return {row(first), count, cols, stride};
+  }
 };
 
 class Tensor {

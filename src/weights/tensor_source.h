@@ -22,7 +22,7 @@ struct TensorInfo {
   std::string name;         // HF spelling: "model.layers.0.self_attn.q_proj.weight"
   std::string source_name;  // as the file spells it: "blk.0.attn_q.weight"
   Format format = Format::f32;
-  Shape shape;              // (out, in) for a projection
+  Shape shape;  // (out, in) for a projection
   std::span<const std::byte> bytes;
 
   // As a matrix of shape.rows() x shape.cols().
@@ -31,7 +31,8 @@ struct TensorInfo {
 
 // Where two file formats store the same model differently; the loader undoes it.
 struct SourceConventions {
-  // GGUF of the llama architecture permutes q and k rows for rope over adjacent pairs; HF rotates halves.
+  // GGUF of the llama architecture permutes q and k rows for rope over adjacent pairs; HF rotates
+  // halves.
   bool rope_interleaved = false;
   // GGUF of Gemma stores 1 + w for the norms' weights w.
   bool norm_has_one_added = false;
@@ -45,7 +46,7 @@ class TensorSource {
 
   // "model.gguf" or "folder/": for messages.
   virtual const std::string& path() const = 0;
-  virtual const Json& config() const = 0;             // HF config.json, or the translation of GGUF's keys
+  virtual const Json& config() const = 0;  // HF config.json, or the translation of GGUF's keys
   virtual const Json& generation_config() const = 0;  // {} when there is none
   virtual const Metadata* metadata() const = 0;       // GGUF's own keys; nullptr for a folder
   virtual const SourceConventions& conventions() const = 0;

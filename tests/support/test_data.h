@@ -10,17 +10,21 @@
 
 namespace jiang {
 
+// The root of the repository: for the data files of tests/.
+const char* source_dir();
+
 inline std::string test_data(const std::string& relative) {
   const char* root = std::getenv("JIANG_TEST_DATA");
-  const std::filesystem::path base = root && *root ? root : JIANG_SOURCE_DIR "/../shared/data";
+  const std::filesystem::path base =
+      root && *root ? std::string(root) : source_dir() + std::string("/../shared/data");
   return (base / relative).string();
 }
 
 }  // namespace jiang
 
 // In a test body: declares `path`, or skips with a message that ./test counts.
-#define JIANG_NEED_DATA(path, relative)                                              \
-  const std::string path = ::jiang::test_data(relative);                             \
-  if (!std::filesystem::exists(path)) {                                              \
-    GTEST_SKIP() << "needs " << relative << " under JIANG_TEST_DATA";                \
+#define JIANG_NEED_DATA(path, relative)                               \
+  const std::string path = ::jiang::test_data(relative);              \
+  if (!std::filesystem::exists(path)) {                               \
+    GTEST_SKIP() << "needs " << relative << " under JIANG_TEST_DATA"; \
   }

@@ -1,0 +1,62 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace jiang {
+namespace {
+
+TEST(ThreadPool, EveryIndexIsVisitedOnceForAnyThreadCountAndGrain) {
+  for (const int threads : {1, 2, 3, 5}) {
+    ThreadPool pool(threads);
+    for (const size_t n : {0, 1, 2, 7, 64, 1000}) {
+      for (const size_t grain : {1, 3, 16, 2000}) {
+        std::vector<std::atomic<int>> visits(n);
+        pool.parallel_for(n, grain, [&](size_t begin, size_t end) {
+          EXPECT_EQ(begin % grain, 0u);
+          for (size_t i = begin; i < end; ++i) ++visits[i];
+        });
+        for (const auto& count : visits) EXPECT_EQ(count, 1);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, RunCallsEveryThread) {
+  ThreadPool pool(4);
+  std::vector<std::atomic<int>> calls(4);
+  for (int i = 0; i < 1000; ++i)
+    pool.run([&](int thread) { ++calls[static_cast<size_t>(thread)]; });
+  for (const auto& count : calls) EXPECT_EQ(count, 1000);
+}
+
+TEST(ThreadPool, AnExceptionReachesTheCallerAndThePoolLivesOn) {
+  ThreadPool pool(3);
+  EXPECT_THROW(pool.run([](int thread) {
+    if (thread == 2) throw std::runtime_error("no");
+  }),
+               std::runtime_error);
+  std::atomic<int> calls{0};
+  pool.run([&](int) { ++calls; });
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(ThreadPool, CallersOnSeveralThreadsTakeTurns) {
+  ThreadPool pool(2);
+  int unguarded = 0;  // thread 0 of each run writes it: a data race if two runs overlapped
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) pool.run([&](int thread) { unguarded += thread == 0; });
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(unguarded, 800);
+}
+
+}  // namespace
+}  // namespace jiang
