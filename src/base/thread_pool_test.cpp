@@ -51,7 +51,10 @@ TEST(ThreadPool, CallersOnSeveralThreadsTakeTurns) {
   std::vector<std::thread> callers;
   for (int c = 0; c < 4; ++c) {
     callers.emplace_back([&] {
-      for (int i = 0; i < 200; ++i) pool.run([&](int thread) { unguarded += thread == 0; });
+      for (int i = 0; i < 200; ++i)
+        pool.run([&](int thread) {
+          if (thread == 0) ++unguarded;
+        });
     });
   }
   for (auto& caller : callers) caller.join();
