@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -10,7 +11,7 @@
 namespace jiang {
 
 struct Command {
-  const char* name;      // "run"
+  const char* name;      // "run"; "dev make-model" for a command of two words
   const char* usage;     // "jiang run [MODEL [PROMPT]]"
   const char* summary;   // one line
   const char* examples;  // shown under --help
@@ -20,6 +21,9 @@ struct Command {
 };
 
 std::span<const Command> commands();
+const Command* find_command(std::string_view name);
+
+inline constexpr const char* kVersion = JIANG_VERSION;
 
 // The whole program; src/main.cpp calls it. Never throws.
 int run_jiang(int argc, char** argv);

@@ -1,0 +1,11 @@
+// One line per file of this folder; a test compares the two.
+#pragma once
+
+#include "cli/command.h"
+
+namespace jiang {
+
+extern const Command kList;
+extern const Command kCompletion;
+
+}  // namespace jiang

@@ -1,0 +1,124 @@
+#include "cli/generation_flags.h"
+
+#include <algorithm>
+
+#include "base/json_value.h"
+#include "base/suggest.h"
+#include "cli/messages.h"
+
+namespace jiang {
+namespace {
+
+constexpr Range<float> kTemperature{0, 100};
+constexpr Range<float> kProbability{0, 1};
+constexpr Range<float> kRepeat{0.01f, 100};
+constexpr Range<float> kAdditive{-100, 100};
+constexpr Range<int32_t> kTopK{0, 1 << 30};
+constexpr Range<int32_t> kMaxTokens{-1, 1 << 30};
+constexpr Range<uint64_t> kSeed{0, UINT64_MAX};
+
+Result<std::optional<float>> file_number(const Json& config, const char* key, Range<float> range) {
+  if (!find_member(config, key)) return std::optional<float>();
+  TRY(const double value, get_number(config, key, "generation_config"));
+  if (!(value >= range.low && value <= range.high)) {
+    return fail(ErrorKind::bad_file,
+                "the model's generation_config says {} = {}, outside {} to {}; give the flag", key,
+                value, range.low, range.high);
+  }
+  return std::optional<float>(static_cast<float>(value));
+}
+
+}  // namespace
+
+void GenerationFlags::add_to(Options& options) {
+  options.number(max_tokens, "-n,--max-tokens", kMaxTokens,
+                 "stop after N tokens, -1: when the context is full (default)");
+  options.number(temp, "--temp", kTemperature, "0: always the likeliest token (default 0.8)");
+  options.number(top_k, "--top-k", kTopK, "only the N likeliest, 0: all (default 40)");
+  options.number(top_p, "--top-p", kProbability,
+                 "only the likeliest that sum to N, 1: all (default 0.95)");
+  options.number(min_p, "--min-p", kProbability,
+                 "only those at least N times as likely as the best (default 0.05)");
+  options.number(repeat_penalty, "--repeat-penalty", kRepeat, "1: none (default)");
+  options.number(presence_penalty, "--presence-penalty", kAdditive, "0: none (default)");
+  options.number(frequency_penalty, "--frequency-penalty", kAdditive, "0: none (default)");
+  options.number(seed, "--seed", kSeed, "the same seed gives the same answer (default: random)");
+  options.texts(stop, "--stop", "TEXT", "end the answer before TEXT; may be repeated");
+}
+
+std::vector<std::string> GenerationFlags::parameter_names() {
+  return {
+      "max_tokens",        "temp", "top_k", "top_p", "min_p", "repeat_penalty", "presence_penalty",
+      "frequency_penalty", "seed", "stop"};
+}
+
+Status GenerationFlags::set(const std::string& name, const std::string& value) {
+  std::string known = name;
+  if (name == "temperature") known = "temp";
+  if (name == "num_predict") known = "max_tokens";
+  const std::vector<std::string> names = parameter_names();
+  if (std::find(names.begin(), names.end(), known) == names.end()) {
+    const auto near = suggest(name, names);
+    std::string list;
+    for (const std::string& one : names) list += (list.empty() ? "" : ", ") + one;
+    return near ? fail(ErrorKind::invalid_argument, "no parameter '{}'; did you mean '{}'?", name,
+                       *near)
+                : fail(ErrorKind::invalid_argument, "no parameter '{}'; there are {}", name, list);
+  }
+  for (char& c : known) c = c == '_' ? '-' : c;
+  // The flags' own parser, so that names and ranges are said once.
+  GenerationFlags changed = *this;
+  if (known == "stop") changed.stop.clear();
+  Options options("");
+  changed.add_to(options);
+  TRY(const bool parsed, options.parse({"--" + known, value}));
+  if (parsed) *this = changed;
+  return ok();
+}
+
+std::string GenerationFlags::describe(const GenerateOptions& now) const {
+  const SamplingParams& s = now.sampling;
+  std::string text = fmt::format(
+      "max_tokens {}\ntemp {}\ntop_k {}\ntop_p {}\nmin_p {}\nrepeat_penalty {}\n"
+      "presence_penalty {}\nfrequency_penalty {}\nseed {}\n",
+      now.max_tokens < 0 ? "until the context is full" : std::to_string(now.max_tokens),
+      s.temperature, s.top_k, s.top_p, s.min_p, s.repeat_penalty, s.presence_penalty,
+      s.frequency_penalty, s.seed ? std::to_string(*s.seed) : "random");
+  for (const std::string& one : now.stop) text += fmt::format("stop {}\n", one);
+  return text;
+}
+
+Result<GenerateOptions> GenerationFlags::apply(const Json& config) const {
+  GenerateOptions out;
+  SamplingParams& sampling = out.sampling;
+  if (config.is_object()) {
+    TRY(const bool samples, get_bool_or(config, "do_sample", true, "generation_config"));
+    if (samples) {
+      TRY(const auto file_temp, file_number(config, "temperature", kTemperature));
+      TRY(const auto file_top_p, file_number(config, "top_p", kProbability));
+      TRY(const auto file_min_p, file_number(config, "min_p", kProbability));
+      TRY(const auto file_repeat, file_number(config, "repetition_penalty", kRepeat));
+      TRY(const int64_t file_top_k,
+          get_int_or(config, "top_k", sampling.top_k, "generation_config"));
+      // Below 0 is another spelling of "off".
+      sampling.top_k = static_cast<int32_t>(std::clamp<int64_t>(file_top_k, 0, kTopK.high));
+      sampling.temperature = file_temp.value_or(sampling.temperature);
+      sampling.top_p = file_top_p.value_or(sampling.top_p);
+      sampling.min_p = file_min_p.value_or(sampling.min_p);
+      sampling.repeat_penalty = file_repeat.value_or(sampling.repeat_penalty);
+    }
+  }
+  sampling.temperature = temp.value_or(sampling.temperature);
+  sampling.top_k = top_k.value_or(sampling.top_k);
+  sampling.top_p = top_p.value_or(sampling.top_p);
+  sampling.min_p = min_p.value_or(sampling.min_p);
+  sampling.repeat_penalty = repeat_penalty.value_or(sampling.repeat_penalty);
+  sampling.presence_penalty = presence_penalty.value_or(sampling.presence_penalty);
+  sampling.frequency_penalty = frequency_penalty.value_or(sampling.frequency_penalty);
+  sampling.seed = seed;
+  out.max_tokens = max_tokens.value_or(-1);
+  out.stop = stop;
+  return out;
+}
+
+}  // namespace jiang

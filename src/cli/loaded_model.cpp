@@ -1,0 +1,74 @@
+#include "cli/loaded_model.h"
+
+#include <algorithm>
+
+#include "base/machine.h"
+#include "cli/messages.h"
+#include "cli/output.h"
+#include "hub/model_ref.h"
+
+namespace jiang {
+
+void ModelFlags::add_threads_to(Options& options) {
+  options.number(threads, "-t,--threads", Range<int32_t>{1, 1024},
+                 "compute threads (default: physical cores within the cgroup's quota)");
+}
+
+void ModelFlags::add_to(Options& options) {
+  options.number(context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
+                 "context in tokens (default: the trained one, at most 8192)");
+  add_threads_to(options);
+}
+
+int thread_count(int32_t wanted) {
+  return wanted > 0 ? wanted : default_thread_count(inspect_machine());
+}
+
+Result<std::shared_ptr<const TensorSource>> open_model(const std::string& reference) {
+  TRY(const std::string path, find_model(reference));
+  TRY(auto source, open_tensor_source(path));
+  uint64_t bytes = 0;
+  for (const TensorInfo& tensor : source->tensors()) bytes += tensor.bytes.size();
+  const Machine machine = inspect_machine();
+  if (machine.memory_bytes > 0 && bytes > machine.memory_bytes) {
+    return fail(ErrorKind::too_large,
+                "{}: the weights alone need {}, this machine grants {}; choose a smaller model or "
+                "a smaller type (jiang quantize)",
+                path, human_bytes(bytes), human_bytes(machine.memory_bytes));
+  }
+  return source;
+}
+
+Result<TextAssets> text_assets_of(const TensorSource& source) {
+  if (source.metadata()) return load_text_assets(*source.metadata(), source.path());
+  return load_text_assets(source.path());
+}
+
+Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) {
+  LoadedModel loaded;
+  TRY(loaded.source, open_model(flags.model));
+  loaded.path = loaded.source->path();
+  TRY(TextAssets assets, text_assets_of(*loaded.source));
+  TRY(ChatModel chat, ChatModel::create(std::move(assets)));
+  loaded.chat = std::move(chat);
+  loaded.pool = std::make_unique<ThreadPool>(thread_count(flags.threads));
+  {
+    ProgressLine progress("loading");
+    LoadOptions options;
+    options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };
+    TRY(loaded.model, load_model(loaded.source, *loaded.pool, options));
+  }
+  if (flags.context > 0) {
+    const int32_t trained = loaded.model->config().max_position_embeddings;
+    if (trained > 0 && flags.context > trained) {
+      return fail(ErrorKind::invalid_argument,
+                  "--ctx {} is more than the {} tokens that {} was trained for; give at most that",
+                  flags.context, trained, loaded.path);
+    }
+    engine_options.context = flags.context;
+  }
+  TRY(loaded.engine, Engine::create(loaded.model, *loaded.pool, engine_options));
+  return loaded;
+}
+
+}  // namespace jiang

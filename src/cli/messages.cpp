@@ -1,0 +1,143 @@
+// The one source file that is not ASCII: it is a table of text for people.
+#include "cli/messages.h"
+
+#include <array>
+#include <cstdlib>
+
+namespace jiang {
+namespace {
+
+struct Row {
+  Message id;
+  const char* english;
+  const char* chinese;
+};
+
+constexpr Row kRows[] = {
+    {Message::tagline, "jiang: run, quantise and measure language models on the CPU you have",
+     "jiang（匠）：在您现有的 CPU 上运行、量化和评测语言模型"},
+    {Message::usage, "usage: jiang COMMAND [OPTIONS]", "用法：jiang 命令 [选项]"},
+    {Message::commands, "commands:", "命令："},
+    {Message::more_help, "'jiang help COMMAND' shows a command's options and examples",
+     "“jiang help 命令” 显示该命令的选项和示例"},
+    {Message::error_prefix, "jiang: ", "jiang：错误："},
+    {Message::unknown_command, "unknown command '{}'; 'jiang help' lists them",
+     "没有命令 “{}”；“jiang help” 列出全部命令"},
+    {Message::unknown_command_near, "unknown command '{}'; did you mean '{}'?",
+     "没有命令 “{}”；您是想用 “{}” 吗？"},
+    {Message::unknown_option, "unknown option '{}'; 'jiang help {}' lists them",
+     "没有选项 “{}”；“jiang help {}” 列出全部选项"},
+    {Message::unknown_option_near, "unknown option '{}'; did you mean '{}'?",
+     "没有选项 “{}”；您是想用 “{}” 吗？"},
+    {Message::out_of_memory,
+     "out of memory; close other programs, or choose a smaller model or context (-c)",
+     "内存不足；请关闭其他程序，或换用更小的模型或上下文（-c）"},
+    {Message::bug, "this is a bug in jiang, please report it: {}",
+     "这是 jiang 自身的缺陷，请报告：{}"},
+    {Message::interrupted, "interrupted", "已中断"},
+    {Message::stdout_closed,
+     "standard output was closed by its reader before everything was written; "
+     "read it to the end, or send it to a file",
+     "标准输出在写完之前被读者关闭；请读到结尾，或输出到文件"},
+    {Message::stdout_failed, "cannot write to standard output: {}; send it to another place",
+     "无法写入标准输出：{}；请换一个输出位置"},
+    {Message::model_not_found, "no model '{}' here: {}", "找不到模型 “{}”：{}"},
+    {Message::model_not_found_near, "no model '{}' here; did you mean '{}'?",
+     "找不到模型 “{}”；您是想用 “{}” 吗？"},
+    {Message::no_model,
+     "no MODEL was given and none is bundled yet; name a .gguf file or a Hugging Face folder: "
+     "jiang run MODEL",
+     "没有指定 MODEL，也没有内置模型；请给出一个 .gguf 文件或 Hugging Face 目录：jiang run MODEL"},
+    {Message::context_full,
+     "the context of {} tokens is full; /clear starts anew, -c N gives more room",
+     "{} 个词元的上下文已满；/clear 重新开始，-c N 可以加大"},
+    {Message::options, "options:", "选项："},
+    {Message::examples, "examples:", "示例："},
+    {Message::chat_hint, "/? for help, Ctrl-D leaves", "/? 查看帮助，Ctrl-D 退出"},
+    {Message::chat_placeholder, "Send a message (/? for help)", "输入消息（/? 查看帮助）"},
+    {Message::chat_leave_hint, "Ctrl-D or /bye leaves", "按 Ctrl-D 或输入 /bye 退出"},
+    {Message::chat_help,
+     "  /set parameter NAME VALUE   temp, top_k, top_p, min_p, seed, max_tokens, stop, ...\n"
+     "  /set system TEXT            the system prompt (also /system TEXT)\n"
+     "  /set verbose|quiet          speed after each answer\n"
+     "  /set history|nohistory      keep what you type for the next time\n"
+     "  /show [info|parameters|system|template]\n"
+     "  /clear                      forget the conversation\n"
+     "  /save FILE, /load FILE      the conversation as JSON\n"
+     "  /bye                        leave (also Ctrl-D)\n"
+     "  \"\"\"                         begins and ends a message of several lines\n"
+     "  Ctrl-C                      stops the answer\n",
+     "  /set parameter 名称 值      temp、top_k、top_p、min_p、seed、max_tokens、stop ……\n"
+     "  /set system 文本            系统提示（也可用 /system 文本）\n"
+     "  /set verbose|quiet          每次回答后显示速度\n"
+     "  /set history|nohistory      是否保存输入历史\n"
+     "  /show [info|parameters|system|template]\n"
+     "  /clear                      忘掉这段对话\n"
+     "  /save 文件, /load 文件      以 JSON 保存、读取对话\n"
+     "  /bye                        退出（也可按 Ctrl-D）\n"
+     "  \"\"\"                         多行消息的开始和结束\n"
+     "  Ctrl-C                      停止回答\n"},
+    {Message::chat_unknown, "unknown command '{}'; /? lists them",
+     "没有命令 “{}”；/? 列出全部命令"},
+    {Message::chat_unknown_near, "unknown command '{}'; did you mean '{}'?",
+     "没有命令 “{}”；您是想用 “{}” 吗？"},
+    {Message::chat_cleared, "the conversation is forgotten", "对话已清除"},
+    {Message::chat_saved, "saved {} messages to {}", "已将 {} 条消息保存到 {}"},
+    {Message::chat_loaded, "loaded {} messages from {}", "已从 {1} 读取 {0} 条消息"},
+    {Message::chat_no_template,
+     "this model has no chat template: it continues your text as it stands",
+     "该模型没有对话模板：它会直接续写您的文本"},
+};
+static_assert(std::size(kRows) == static_cast<size_t>(Message::count));
+
+struct Summary {
+  std::string_view command;
+  const char* chinese;
+};
+
+constexpr Summary kSummaries[] = {
+    {"run", "与模型对话，或回答一个提示"},
+    {"tokenize", "把标准输入的文本变成词元编号，或反过来"},
+    {"template", "按对话模板渲染提示"},
+    {"logits", "每个位置上最大的 logits"},
+    {"show", "模型的结构、大小、内存需求和模板"},
+    {"list", "列出已安装的模型"},
+    {"embed", "把标准输入的每一行变成向量"},
+    {"perplexity", "困惑度，以及与另一个模型的差异"},
+    {"bench", "预填充和生成速度，以及它们占硬件极限的比例"},
+    {"doctor", "CPU、内存、带宽，以及哪些模型跑得动"},
+    {"quantize", "把模型量化为 GGUF 文件"},
+    {"imatrix", "从文本收集重要性矩阵"},
+    {"completion", "输出 bash、zsh 或 fish 的补全脚本"},
+    {"dev make-model", "生成真实形状的随机权重模型"},
+    {"dev quant-error", "各量化类型的误差"},
+};
+
+}  // namespace
+
+Language ui_language() {
+  for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (!value || !*value) continue;
+    return std::string_view(value).substr(0, 2) == "zh" ? Language::chinese : Language::english;
+  }
+  return Language::english;
+}
+
+const char* message_format(Message which) {
+  for (const Row& row : kRows) {
+    if (row.id == which) return ui_language() == Language::chinese ? row.chinese : row.english;
+  }
+  return "";
+}
+
+std::string_view summary_of(const Command& command) {
+  if (ui_language() == Language::chinese) {
+    for (const Summary& row : kSummaries) {
+      if (row.command == command.name) return row.chinese;
+    }
+  }
+  return command.summary;
+}
+
+}  // namespace jiang

@@ -1,0 +1,116 @@
+#include "cli/output.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "cli/messages.h"
+
+namespace jiang {
+namespace {
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// 0, or errno.
+int write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = write(descriptor, text.data(), text.size());
+    if (n > 0) {
+      text.remove_prefix(static_cast<size_t>(n));
+    } else if (n < 0 && errno == EAGAIN) {
+      pollfd wait{descriptor, POLLOUT, 0};
+      poll(&wait, 1, -1);
+    } else if (n < 0 && errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+std::string scaled(double value, const char* const* units, int n_units) {
+  int unit = 0;
+  while (value >= 999.95 && unit + 1 < n_units) {
+    value /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f}{}", value, units[0])
+                   : fmt::format("{:.1f}{}", value, units[unit]);
+}
+
+}  // namespace
+
+Status print(std::string_view text) {
+  const int error = write_all(STDOUT_FILENO, text);
+  if (error == 0) return ok();
+  if (error == EPIPE) return Error{ErrorKind::io, message(Message::stdout_closed)};
+  return Error{ErrorKind::io, message(Message::stdout_failed, std::strerror(error))};
+}
+
+void note(std::string_view line) { note_part(std::string(line) + "\n"); }
+void note_part(std::string_view text) { write_all(STDERR_FILENO, text); }
+
+bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
+bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+bool color_is_wanted() {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  return !(no_color && *no_color) && term && std::string_view(term) != "dumb";
+}
+
+std::string human_bytes(uint64_t bytes) {
+  static const char* const kUnits[] = {" B", " kB", " MB", " GB", " TB", " PB"};
+  return scaled(static_cast<double>(bytes), kUnits, 6);
+}
+
+std::string human_count(uint64_t count) {
+  static const char* const kUnits[] = {"", " k", " M", " B"};
+  return scaled(static_cast<double>(count), kUnits, 4);
+}
+
+ProgressLine::ProgressLine(std::string label)
+    : label_(std::move(label)), enabled_(stderr_is_terminal()), start_(now_seconds()) {}
+
+ProgressLine::~ProgressLine() {
+  if (drawn_) note_part("\r\033[K");
+}
+
+void ProgressLine::update(uint64_t done, uint64_t total, std::string_view detail) {
+  if (!enabled_ || total == 0) return;
+  std::string tail = human_bytes(done) + "/" + human_bytes(total);
+  if (!detail.empty()) tail += "  " + std::string(detail);
+  draw(static_cast<double>(done) / static_cast<double>(total), tail);
+}
+
+void ProgressLine::update_count(uint64_t done, uint64_t total, std::string_view unit) {
+  if (!enabled_ || total == 0) return;
+  draw(static_cast<double>(done) / static_cast<double>(total),
+       fmt::format("{}/{} {}", done, total, unit));
+}
+
+void ProgressLine::draw(double fraction, const std::string& tail) {
+  const double now = now_seconds();
+  if (now - last_ < 0.1 && fraction < 1) return;
+  last_ = now;
+  drawn_ = true;
+  constexpr int kBarColumns = 20;
+  fraction = std::clamp(fraction, 0.0, 1.0);
+  const int filled = static_cast<int>(fraction * kBarColumns);
+  std::string line = fmt::format("\r{} {:3.0f}% [{:<{}}] {}", label_, fraction * 100,
+                                 std::string(static_cast<size_t>(filled), '#'), kBarColumns, tail);
+  const double elapsed = now - start_;
+  if (fraction > 0 && fraction < 1 && elapsed > 1) {
+    line += fmt::format(", {:.0f} s left", elapsed / fraction * (1 - fraction));
+  }
+  note_part(line + "\033[K");
+}
+
+}  // namespace jiang

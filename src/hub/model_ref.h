@@ -1,0 +1,30 @@
+// MODEL on a command line -> a path: a .gguf file, a Hugging Face folder, or the name of a model
+// installed under JIANG_HOME/models.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace jiang {
+
+// JIANG_HOME, by default ~/.jiang.
+std::string jiang_home();
+
+struct InstalledModel {
+  std::string name;  // "qwen2.5-0.5b-q4_0"
+  std::string path;  // a .gguf file or a folder
+  uint64_t bytes = 0;
+  int64_t modified = 0;  // seconds since 1970
+};
+
+// Sorted by name. An absent folder is an empty list. Later parts of split models are left out.
+std::vector<InstalledModel> installed_models(const std::string& home = jiang_home());
+
+// The error of a missing model names the closest installed one, or the way out.
+Result<std::string> find_model(std::string_view reference, const std::string& home = jiang_home());
+
+}  // namespace jiang
