@@ -1,24 +1,26 @@
-# jiang_library(NAME [DEPS library...] [LINK target...])
+# jiang_library(NAME [EACH_ISA] [DEPS library...] [LINK target...])
 #
 # Makes the static library jiang::NAME from src/NAME/**.cpp and, from src/NAME/**_test.cpp, the
 # test program NAME_test (label "unit"). Adding a file is adding a file: the globs are re-checked
 # by every build.
 #
 # src/NAME/<isa>/*.cpp is compiled with that ISA's flags, nothing else is; on another architecture
-# those files are left out.
+# those files are left out. EACH_ISA: ctest runs the tests once for every value of JIANG_ISA.
 set(JIANG_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
-set(JIANG_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mavx512vbmi -mfma -mf16c)
-set(JIANG_ISA_LEVELS_x86_64 avx2 avx512)
+# No more than src/kernels/table.cpp checks for: the compiler may use all of it.
+set(JIANG_ISA_FLAGS_avx512 ${JIANG_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)
+set(JIANG_ISA_FLAGS_avx512vnni ${JIANG_ISA_FLAGS_avx512} -mavx512vnni)
+set(JIANG_ISA_LEVELS_x86_64 avx2 avx512 avx512vnni)
 
 function(jiang_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "EACH_ISA" "" "DEPS;LINK" ${ARGN})
   set(folder ${PROJECT_SOURCE_DIR}/src/${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
 
-  foreach(isa avx2 avx512)
+  foreach(isa avx2 avx512 avx512vnni)
     file(GLOB isa_sources CONFIGURE_DEPENDS ${folder}/${isa}/*.cpp)
     if(isa IN_LIST JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
       set_source_files_properties(${isa_sources} PROPERTIES COMPILE_OPTIONS "${JIANG_ISA_FLAGS_${isa}}")
@@ -41,6 +43,12 @@ function(jiang_library name)
 
   if(JIANG_TESTS AND tests)
     jiang_test(${name}_test SOURCES ${tests} LINK jiang::${name} LABEL unit)
+    if(ARG_EACH_ISA AND JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
+      foreach(isa scalar avx2)  # the test above ran at the best level
+        add_test(NAME ${name}_test_${isa} COMMAND ${name}_test --gtest_brief=1)
+        set_tests_properties(${name}_test_${isa} PROPERTIES LABELS unit ENVIRONMENT JIANG_ISA=${isa})
+      endforeach()
+    endif()
   endif()
 endfunction()
 

@@ -1,0 +1,10 @@
+#include "kernels/table.h"
+
+namespace jiang::kernels {
+
+extern const Table kAvx512Vnni = {
+    .matmul = {},
+    .quantize = nullptr,
+};
+
+}  // namespace jiang::kernels

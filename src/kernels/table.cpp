@@ -1,0 +1,116 @@
+#include "kernels/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace jiang::kernels {
+
+extern const Table kScalar;
+#if defined(__x86_64__)
+extern const Table kAvx2;
+extern const Table kAvx512;
+extern const Table kAvx512Vnni;
+#endif
+
+namespace {
+
+// The highest level whose instructions the CPU has and whose registers the system saves.
+Level cpu_level() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return Level::scalar;
+  const bool has_osxsave = c >> 27 & 1;
+  const bool has_fma = c >> 12 & 1, has_avx = c >> 28 & 1, has_f16c = c >> 29 & 1;
+  if (!has_osxsave || !has_avx || !has_fma || !has_f16c) return Level::scalar;
+  unsigned xcr0 = 0, xcr0_high = 0;
+  __asm__("xgetbv" : "=a"(xcr0), "=d"(xcr0_high) : "c"(0));
+  if ((xcr0 & 0x6) != 0x6) return Level::scalar;  // xmm and ymm state
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return Level::scalar;
+  if (!(b >> 5 & 1)) return Level::scalar;  // AVX2
+  const bool has_avx512 =
+      (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F DQ BW VL
+  if (!has_avx512 || (xcr0 & 0xe6) != 0xe6) return Level::avx2;          // opmask and zmm state
+  return c >> 11 & 1 ? Level::avx512_vnni : Level::avx512;
+#else
+  return Level::scalar;
+#endif
+}
+
+void overlay(Table& table, const Table& level) {
+  for (int i = 0; i < kPackedCount; ++i) {
+    if (level.matmul[i]) table.matmul[i] = level.matmul[i];
+  }
+  if (level.quantize) table.quantize = level.quantize;
+}
+
+struct Choice {
+  Table tables[kLevelCount];
+  Level best = Level::scalar;
+  Level chosen = Level::scalar;
+  char error[160] = "";
+
+  Choice() {
+    best = cpu_level();
+    Table table = kScalar;
+    for (int i = 0; i < kLevelCount; ++i) {
+#if defined(__x86_64__)
+      if (i <= static_cast<int>(best)) {
+        if (i == static_cast<int>(Level::avx2)) overlay(table, kAvx2);
+        if (i == static_cast<int>(Level::avx512)) overlay(table, kAvx512);
+        if (i == static_cast<int>(Level::avx512_vnni)) overlay(table, kAvx512Vnni);
+      }
+#endif
+      tables[i] = table;
+    }
+    chosen = best;
+    const char* wanted = getenv("JIANG_ISA");
+    if (wanted && *wanted) lower_to(wanted);
+  }
+
+  void lower_to(const char* wanted) {
+    Level level = Level::scalar;
+    if (strcmp(wanted, "avx2") == 0) {
+      level = Level::avx2;
+    } else if (strcmp(wanted, "avx512") == 0) {
+      level = best == Level::avx512_vnni ? best : Level::avx512;
+    } else if (strcmp(wanted, "scalar") != 0) {
+      snprintf(error, sizeof error, "JIANG_ISA=%.40s: no such level; it is scalar, avx2 or avx512",
+               wanted);
+      return;
+    }
+    if (level > best) {
+      snprintf(error, sizeof error,
+               "JIANG_ISA=%s: this CPU has no such instructions; its best level is %s", wanted,
+               level_name(best));
+      return;
+    }
+    chosen = level;
+  }
+};
+
+const Choice& choice() {
+  static const Choice once;
+  return once;
+}
+
+}  // namespace
+
+const Table& table() { return choice().tables[static_cast<int>(choice().chosen)]; }
+Level level() { return choice().chosen; }
+const char* isa_error() { return choice().error[0] ? choice().error : nullptr; }
+
+const char* level_name(Level level) {
+  static const char* const names[kLevelCount] = {"scalar", "avx2", "avx512", "avx512"};
+  return names[static_cast<int>(level)];
+}
+
+const Table* table_of(Level level) {
+  return level <= choice().best ? &choice().tables[static_cast<int>(level)] : nullptr;
+}
+
+}  // namespace jiang::kernels

@@ -1,0 +1,61 @@
+// The kernels of one ISA level, as function pointers. table() is the best that this CPU can run:
+// scalar <- avx2 <- avx512 <- avx512_vnni, each overlaying the entries that it has.
+// JIANG_ISA=scalar|avx2|avx512 lowers it.
+//
+// Contract of a kernel: raw pointers and sizes, no allocation, no threads, no errors; it asserts
+// its preconditions. Files in an ISA folder include <immintrin.h>, C headers, this and other plain
+// data headers; their helpers are static (tools/check_isa_objects.sh).
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/packed.h"
+
+namespace jiang::kernels {
+
+// (n_tokens, n_rows) of out = x W^T: a tile of activations against consecutive panels.
+struct MatmulTile {
+  float* out;  // out[t * out_stride + r]
+  int64_t out_stride;
+  const void*
+      x;  // integer kinds: ActivationBlock (cols / 32, n_tokens); float kinds: (cols, n_tokens)
+  const void* panels;  // 64-byte aligned
+  int64_t cols;
+  int64_t n_rows;    // of these panels; the last panel may have fewer than 16
+  int32_t n_tokens;  // 1..16
+};
+typedef void (*MatmulKernel)(const MatmulTile* tile);
+
+// One entry per verb; nullptr: the level below serves. Every entry of the scalar table is set.
+//
+// Integer kinds, at every level and for every n_tokens, and thus to the same bits:
+//   for each block, for each of its scales (one or two): S = exact integer dot product,
+//   acc = fma(float(S) * x.scale, d, acc), and with minimum acc = fma(x.sum, m, acc).
+// Float kinds: acc = fma(w[k], x[k], acc) for k = 0, 1, 2 ... (scalar x86: mul, then add).
+struct Table {
+  MatmulKernel matmul[kPackedCount];  // by Packed
+
+  // x (cols) of one token -> blocks[b * stride], b < cols / 32.
+  void (*quantize)(ActivationBlock* blocks, int64_t stride, const float* x, int64_t cols);
+};
+
+enum class Level : uint8_t {
+  scalar,
+  avx2,         // AVX2 FMA F16C: Haswell 2013, Zen 2017
+  avx512,       // + AVX-512 F BW VL DQ: Skylake-X 2017
+  avx512_vnni,  // + VNNI: Cascade Lake 2019, Ice Lake 2019, Zen 4 2022
+};
+constexpr int kLevelCount = 4;
+
+// Chosen once, at the first call: the CPU's best, lowered by JIANG_ISA.
+const Table& table();
+Level level();
+// "scalar", "avx2" or "avx512", as JIANG_ISA spells it.
+const char* level_name(Level level);
+// What is wrong with JIANG_ISA, as a sentence for main to print, or nullptr. With an error the
+// table is the CPU's best.
+const char* isa_error();
+// The overlaid table of a level, or nullptr if this CPU (or build) lacks it: tests, probes, doctor.
+const Table* table_of(Level level);
+
+}  // namespace jiang::kernels
