@@ -286,7 +286,9 @@ class Translator {
     TRY_STATUS(required_number("attention.layer_norm_rms_epsilon", "rms_norm_eps"));
     TRY_STATUS(rope());
     TRY_STATUS(optional("expert_count", "num_local_experts", kMaxLayers));
-    TRY_STATUS(optional("attention.sliding_window", "sliding_window", kMaxContext));
+    TRY(const int64_t window, metadata_.get_int_or(key("attention.sliding_window"), 0));
+    if (window != 0)
+      TRY_STATUS(required("attention.sliding_window", "sliding_window", kMaxContext));
     config_["hidden_act"] = "silu";
     config_["attention_bias"] = tensor("blk.0.attn_q.bias") != nullptr;
 

@@ -7,8 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
+#include "base/metadata.h"
+#include "base/result.h"
 #include "weights/tensor_source.h"
 
 namespace jiang {
@@ -38,5 +41,20 @@ const GgufArchitecture* gguf_architecture_of(const Json& hf_config);
 // Names that the table does not have: unchanged on the way to HF, "" on the way to GGUF.
 std::string hf_tensor_name(const GgufArchitecture* architecture, std::string_view gguf_name);
 std::string gguf_tensor_name(std::string_view architecture, std::string_view hf_name);
+
+// ---- the way out: HF folder -> GGUF
+
+// general.architecture and the keys that llama.cpp wants of this architecture, with the widths that
+// GgufWriter turns into llama.cpp's types. Name, file type and tokenizer are the caller's.
+Result<Metadata> gguf_metadata_from_config(const Json& hf_config, std::string_view where);
+
+// Tensors that GGUF has for what HF keeps in config.json: "rope_freqs.weight" (Llama 3.1),
+// "rope_factors_long.weight" and "rope_factors_short.weight" (long rope). All F32 vectors.
+struct GgufExtraTensor {
+  std::string name;
+  std::vector<float> values;
+};
+Result<std::vector<GgufExtraTensor>> gguf_extra_tensors(const Json& hf_config,
+                                                        std::string_view where);
 
 }  // namespace jiang
