@@ -23,7 +23,7 @@ endif()
 # No -march here: the program is built for the baseline of its architecture, and only the files
 # in src/kernels/<isa>/ get that level's flags. No -ffast-math anywhere: results must not depend
 # on what the compiler feels like. -ffp-contract=off for the same reason (fma is written out).
-add_compile_options(-Wall -Wextra -Wshadow=local -ffp-contract=off)
+add_compile_options(-Wall -Wextra -ffp-contract=off $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>)
 if(JIANG_WERROR)
   add_compile_options(-Werror)
 endif()
