@@ -128,7 +128,7 @@ std::string normalize(std::string_view text, Normalization form) {
       options |= UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
       break;
   }
-  const std::string valid = is_valid_utf8(text) ? std::string(text) : replace_invalid_utf8(text);
+  std::string valid = is_valid_utf8(text) ? std::string(text) : replace_invalid_utf8(text);
   utf8proc_uint8_t* mapped = nullptr;
   const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(valid.data()),
                                    static_cast<utf8proc_ssize_t>(valid.size()), &mapped,
