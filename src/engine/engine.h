@@ -34,11 +34,11 @@ struct EngineOptions {
 };
 
 struct Request {
-  std::vector<TokenId> prompt;
+  std::vector<TokenId> prompt = {};
   int32_t max_tokens = -1;  // -1: until the context is full
-  SamplingParams sampling;
-  std::vector<TokenId> stop_ids;  // ends the answer; not part of it
-  std::shared_ptr<Constraint> constraint;
+  SamplingParams sampling = {};
+  std::vector<TokenId> stop_ids = {};  // ends the answer; not part of it
+  std::shared_ptr<Constraint> constraint = {};
   int32_t top_logprobs = -1;  // -1: none; n: logprob of the token and of the n best
 };
 
@@ -49,8 +49,8 @@ struct TokenLogprob {
 
 struct TokenEvent {
   TokenId id = 0;
-  float logprob = 0;                       // when asked for
-  std::vector<TokenLogprob> top_logprobs;  // when asked for, best first
+  float logprob = 0;                            // when asked for
+  std::vector<TokenLogprob> top_logprobs = {};  // when asked for, best first
 };
 
 enum class FinishReason : uint8_t { stop, length, cancelled, error };
@@ -67,8 +67,8 @@ struct RequestStats {
 
 struct FinishEvent {
   FinishReason reason = FinishReason::stop;
-  std::optional<Error> error;  // when reason is error
-  RequestStats stats;
+  std::optional<Error> error = {};  // when reason is error
+  RequestStats stats = {};
 };
 
 // Bounded channel of events: tokens, then exactly one finish.

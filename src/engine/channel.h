@@ -1,0 +1,70 @@
+// What lies between the step thread and the reader of one Stream.
+//
+// The step thread pushes and never waits: when has_room() says no, the scheduler parks that
+// sequence, and the reader raises the signal once it has read half. Every member function is safe
+// from any thread; finish_read belongs to the reader.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "engine/engine.h"
+
+namespace jiang {
+
+// Wakes the step thread. Shared by the engine and its channels, so that a stream that outlives the
+// engine by mistake touches no freed memory.
+class StepSignal {
+ public:
+  void raise();
+  // Waits until raised since the last wait.
+  void wait();
+  // A stream was cancelled since the last call.
+  bool take_cancelled() { return cancelled_.exchange(false); }
+  void raise_cancelled();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable raised_changed_;
+  bool raised_ = false;
+  std::atomic<bool> cancelled_ = false;
+};
+
+struct Stream::Channel {
+  // Events that a reader has not read yet may take this much; then its sequence waits.
+  static constexpr size_t kMaxBytes = size_t{256} * 1024;
+
+  Channel(std::shared_ptr<StepSignal> signal, int32_t prompt_tokens)
+      : prompt(prompt_tokens), signal_(std::move(signal)) {}
+
+  // The step thread's side.
+  void push(TokenEvent event);
+  void push_finish(FinishEvent event);
+  bool has_room();  // no: remembers to raise the signal when there is
+  bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
+  // The reader's side. A negative number of seconds waits for ever.
+  std::optional<TokenEvent> pop(double seconds);
+  void cancel();
+
+  std::optional<FinishEvent> finish_read;
+  std::atomic<int32_t> prefilled = 0;
+  const int32_t prompt;
+
+ private:
+  const std::shared_ptr<StepSignal> signal_;
+  std::atomic<bool> cancelled_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable readable_;
+  std::deque<TokenEvent> events_;
+  size_t bytes_ = 0;
+  bool is_full_ = false;  // a has_room() said no, and the signal has not been raised since
+  std::optional<FinishEvent> finish_;
+};
+
+}  // namespace jiang

@@ -1,0 +1,65 @@
+#include "engine/prefix_cache.h"
+
+#include <algorithm>
+
+namespace jiang {
+
+int32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
+  const size_t shorter = std::min(a.size(), b.size());
+  const auto [end, unused] =
+      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(shorter), b.begin());
+  return static_cast<int32_t>(end - a.begin());
+}
+
+PrefixCache::~PrefixCache() {
+  while (evict_one()) {
+  }
+}
+
+void PrefixCache::put(std::span<const TokenId> tokens, StateId state) {
+  if (tokens.size() < static_cast<size_t>(kMinShared)) {
+    pool_.free(state);
+    return;
+  }
+  for (auto donor = donors_.begin(); donor != donors_.end();) {
+    const auto next = std::next(donor);
+    const auto common = static_cast<size_t>(common_prefix(donor->tokens, tokens));
+    if (common == tokens.size()) {  // an older donor knows as much or more
+      pool_.free(state);
+      donors_.splice(donors_.end(), donors_, donor);
+      return;
+    }
+    if (common == donor->tokens.size()) drop(donor);  // the new one knows more
+    donor = next;
+  }
+  if (donors_.size() == kMaxDonors) evict_one();
+  donors_.push_back({{tokens.begin(), tokens.end()}, state});
+  held_tokens_ += static_cast<int64_t>(tokens.size());
+}
+
+PrefixCache::Hit PrefixCache::find(std::span<const TokenId> tokens) {
+  Hit best;
+  auto best_donor = donors_.end();
+  for (auto donor = donors_.begin(); donor != donors_.end(); ++donor) {
+    const int32_t common = common_prefix(donor->tokens, tokens);
+    if (common < kMinShared || common <= best.n_tokens) continue;
+    best = {donor->state, common};
+    best_donor = donor;
+  }
+  if (best_donor != donors_.end()) donors_.splice(donors_.end(), donors_, best_donor);
+  return best;
+}
+
+bool PrefixCache::evict_one() {
+  if (donors_.empty()) return false;
+  drop(donors_.begin());
+  return true;
+}
+
+void PrefixCache::drop(std::list<Donor>::iterator donor) {
+  held_tokens_ -= static_cast<int64_t>(donor->tokens.size());
+  pool_.free(donor->state);
+  donors_.erase(donor);
+}
+
+}  // namespace jiang

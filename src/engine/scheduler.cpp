@@ -1,0 +1,250 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace jiang {
+
+Scheduler::Scheduler(StatePool& pool, SchedulerOptions options)
+    : pool_(pool), options_(options), cache_(pool) {
+  JIANG_CHECK(options.max_sequences >= 1 && options.max_batch_tokens >= options.max_sequences,
+              "every running sequence needs a row");
+}
+
+Scheduler::~Scheduler() { remove_all(); }
+
+void Scheduler::add(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
+
+std::span<Sequence* const> Scheduler::plan() {
+  for (const auto& sequence : running_) sequence->chunk = 0;
+  park_and_unpark();
+  reserve_decodes();
+  admit_waiting();
+  share_prefill();
+
+  planned_.clear();
+  const auto now = Clock::now();
+  for (const auto& sequence : running_) {
+    if (sequence->chunk == 0) continue;
+    if (sequence->first_step == Clock::time_point{}) sequence->first_step = now;
+    planned_.push_back(sequence.get());
+  }
+  return planned_;
+}
+
+void Scheduler::park_and_unpark() {
+  const auto move_if = [](auto& from, auto predicate, auto&& take) {
+    size_t kept = 0;
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (predicate(*from[i])) {
+        take(std::move(from[i]));
+      } else {
+        if (kept != i) from[kept] = std::move(from[i]);
+        ++kept;
+      }
+    }
+    from.resize(kept);
+  };
+  move_if(
+      parked_, [](const Sequence& sequence) { return sequence.channel->has_room(); },
+      [this](std::unique_ptr<Sequence> sequence) { waiting_.push_front(std::move(sequence)); });
+  move_if(
+      running_, [](const Sequence& sequence) { return !sequence.channel->has_room(); },
+      [this](std::unique_ptr<Sequence> sequence) { parked_.push_back(std::move(sequence)); });
+}
+
+void Scheduler::reserve_decodes() {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = *running_[i];
+    if (sequence.remaining() != 1) continue;
+    bool has_room = pool_.reserve(sequence.state, sequence.length());
+    while (!has_room && reclaim()) has_room = pool_.reserve(sequence.state, sequence.length());
+    while (!has_room && running_.size() > i + 1) {
+      preempt_youngest();
+      has_room = pool_.reserve(sequence.state, sequence.length());
+    }
+    if (has_room) {
+      sequence.chunk = 1;
+    } else if (running_.size() > 1) {
+      preempt_youngest();  // itself
+    } else {
+      drop_state(sequence);
+      unfit_.push_back(std::move(running_.back()));
+      running_.pop_back();
+    }
+  }
+}
+
+void Scheduler::admit_waiting() {
+  while (!waiting_.empty() && n_running() < options_.max_sequences) {
+    std::unique_ptr<Sequence> sequence = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (admit(*sequence)) {
+      running_.push_back(std::move(sequence));
+    } else if (running_.empty()) {
+      unfit_.push_back(std::move(sequence));
+    } else {
+      waiting_.push_front(std::move(sequence));
+      return;
+    }
+  }
+}
+
+bool Scheduler::admit(Sequence& sequence) {
+  const bool has_state = sequence.state != kNoState;
+  const PrefixCache::Hit hit = has_state ? PrefixCache::Hit{} : find_prefix(sequence);
+  const int32_t shared = has_state ? sequence.computed : hit.n_tokens;
+  const int32_t wanted = sequence.length() + 1;
+  if (!running_.empty()) {
+    // Some room to grow for those who run: or the newcomer is preempted as soon as it is admitted.
+    const int64_t headroom = n_running() * std::min<int64_t>(64, pool_.capacity_tokens() / 64);
+    if (wanted - shared + headroom > pool_.free_tokens() + reclaimable_tokens()) return false;
+  }
+  if (!has_state) start_from(sequence, hit);
+  while (!pool_.reserve(sequence.state, wanted)) {
+    if (reclaim()) continue;
+    drop_state(sequence);
+    return false;
+  }
+  return true;
+}
+
+PrefixCache::Hit Scheduler::find_prefix(const Sequence& sequence) {
+  if (!options_.prefix_cache) return {};
+  // The last token is always computed: its logits are wanted.
+  const auto usable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
+  PrefixCache::Hit best = cache_.find(usable);
+  const auto consider = [&](const Sequence& other) {
+    if (other.state == kNoState) return;
+    const auto known = std::span(other.tokens).first(static_cast<size_t>(other.computed));
+    const int32_t common = common_prefix(known, usable);
+    if (common >= PrefixCache::kMinShared && common > best.n_tokens) best = {other.state, common};
+  };
+  for (const auto& other : running_) consider(*other);
+  for (const auto& other : parked_) consider(*other);
+  return best;
+}
+
+void Scheduler::start_from(Sequence& sequence, PrefixCache::Hit hit) {
+  sequence.computed = 0;
+  if (hit.state != kNoState) sequence.state = pool_.fork(hit.state, hit.n_tokens);
+  if (sequence.state == kNoState) {  // nothing known, or no memory for the block that a fork copies
+    sequence.state = pool_.create();
+    return;
+  }
+  sequence.computed = hit.n_tokens;
+  if (sequence.first_step == Clock::time_point{}) {
+    sequence.stats.cached_tokens = std::min(hit.n_tokens, sequence.n_prompt);
+    sequence.channel->prefilled.store(sequence.stats.cached_tokens, std::memory_order_relaxed);
+  }
+}
+
+void Scheduler::share_prefill() {
+  int32_t budget = options_.max_batch_tokens;
+  prefills_.clear();
+  for (const auto& sequence : running_) {
+    budget -= sequence->chunk;
+    if (sequence->chunk == 0) prefills_.push_back(sequence.get());
+  }
+  std::stable_sort(prefills_.begin(), prefills_.end(), [](const Sequence* a, const Sequence* b) {
+    return a->remaining() < b->remaining();
+  });
+  auto sharers = static_cast<int32_t>(prefills_.size());
+  for (Sequence* sequence : prefills_) {
+    sequence->chunk = std::min(sequence->remaining(), budget / sharers);
+    budget -= sequence->chunk;
+    --sharers;
+  }
+}
+
+bool Scheduler::reclaim() {
+  if (cache_.evict_one()) return true;
+  const auto drop_one = [this](auto& sequences) {
+    for (const auto& sequence : sequences) {
+      if (sequence->state == kNoState) continue;
+      drop_state(*sequence);
+      return true;
+    }
+    return false;
+  };
+  return drop_one(parked_) || drop_one(waiting_);
+}
+
+int64_t Scheduler::reclaimable_tokens() const {
+  int64_t tokens = cache_.held_tokens();
+  for (const auto& sequence : parked_) tokens += sequence->computed;
+  return tokens;
+}
+
+void Scheduler::preempt_youngest() {
+  std::unique_ptr<Sequence> sequence = std::move(running_.back());
+  running_.pop_back();
+  drop_state(*sequence);
+  sequence->chunk = 0;
+  waiting_.push_front(std::move(sequence));
+  ++n_preemptions_;
+}
+
+void Scheduler::drop_state(Sequence& sequence) {
+  if (sequence.state == kNoState) return;
+  pool_.free(sequence.state);
+  sequence.state = kNoState;
+  sequence.computed = 0;
+}
+
+void Scheduler::leave(Sequence& sequence, StateFate fate) {
+  if (fate == StateFate::keep && options_.prefix_cache && sequence.state != kNoState) {
+    pool_.trim(sequence.state, sequence.computed);  // gives back room reserved ahead
+    cache_.put(std::span(sequence.tokens).first(static_cast<size_t>(sequence.computed)),
+               sequence.state);
+    sequence.state = kNoState;
+  } else {
+    drop_state(sequence);
+  }
+}
+
+std::unique_ptr<Sequence> Scheduler::finish(Sequence& sequence, StateFate fate) {
+  const auto found = std::find_if(running_.begin(), running_.end(), [&](const auto& candidate) {
+    return candidate.get() == &sequence;
+  });
+  JIANG_CHECK(found != running_.end(), "only a running sequence finishes");
+  std::unique_ptr<Sequence> finished = std::move(*found);
+  running_.erase(found);
+  leave(*finished, fate);
+  return finished;
+}
+
+std::vector<std::unique_ptr<Sequence>> Scheduler::remove_cancelled() {
+  std::vector<std::unique_ptr<Sequence>> removed;
+  const auto remove_from = [&](auto& sequences) {
+    for (auto& sequence : sequences) {
+      if (!sequence->channel->is_cancelled()) continue;
+      leave(*sequence, StateFate::keep);
+      removed.push_back(std::move(sequence));
+    }
+    std::erase(sequences, nullptr);
+  };
+  remove_from(running_);
+  remove_from(parked_);
+  remove_from(waiting_);
+  return removed;
+}
+
+std::vector<std::unique_ptr<Sequence>> Scheduler::remove_all() {
+  std::vector<std::unique_ptr<Sequence>> removed;
+  const auto remove_from = [&](auto& sequences) {
+    for (auto& sequence : sequences) {
+      drop_state(*sequence);
+      removed.push_back(std::move(sequence));
+    }
+    sequences.clear();
+  };
+  remove_from(running_);
+  remove_from(parked_);
+  remove_from(waiting_);
+  remove_from(unfit_);
+  return removed;
+}
+
+}  // namespace jiang

@@ -1,0 +1,230 @@
+#include "engine/step_runner.h"
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+#include <new>
+
+namespace jiang {
+
+namespace {
+
+double seconds_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
+Error error_of(const std::exception& exception) {
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) {
+    return fail(ErrorKind::too_large,
+                "out of memory in a step of the model; use a smaller context or model");
+  }
+  return fail(ErrorKind::unsupported, "a step of the model failed, this is a bug of jiang: {}",
+              exception.what());
+}
+
+void forbid(std::span<float> logits, std::span<const uint64_t> allowed) {
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (((allowed[i / 64] >> (i % 64)) & 1) == 0)
+      logits[i] = -std::numeric_limits<float>::infinity();
+  }
+}
+
+}  // namespace
+
+StepRunner::StepRunner(const Model& model, StatePool& pool, Scheduler& scheduler, Workspace& work,
+                       int32_t context, SchedulerOptions options)
+    : model_(model),
+      pool_(pool),
+      scheduler_(scheduler),
+      work_(work),
+      context_(context),
+      logits_(options.max_sequences, model.config().vocab_size) {
+  tokens_.reserve(static_cast<size_t>(options.max_batch_tokens));
+  sequences_.reserve(static_cast<size_t>(options.max_sequences));
+  wanted_.reserve(static_cast<size_t>(options.max_sequences));
+}
+
+bool StepRunner::step(bool look_for_cancelled) {
+  if (look_for_cancelled) {
+    for (auto& sequence : scheduler_.remove_cancelled()) {
+      finish(std::move(sequence), FinishReason::cancelled, std::nullopt);
+    }
+  }
+  std::span<Sequence* const> planned;
+  try {
+    planned = scheduler_.plan();
+  } catch (const std::exception& exception) {  // nothing that it holds can be trusted
+    for (auto& sequence : scheduler_.remove_all()) {
+      finish(std::move(sequence), FinishReason::error, error_of(exception));
+    }
+    return true;
+  }
+  for (auto& sequence : scheduler_.take_unfit()) {
+    Error error = fail(ErrorKind::too_large,
+                       "{} tokens do not fit into the {} tokens of state memory; give the engine a "
+                       "larger state pool",
+                       sequence->length(), pool_.capacity_tokens());
+    finish(std::move(sequence), FinishReason::error, std::move(error));
+  }
+  if (planned.empty()) return false;
+
+  const size_t mark = work_.ops().mark();
+  try {
+    forward(planned);
+  } catch (const std::exception& exception) {
+    work_.ops().release(mark);
+    for (Sequence* sequence : planned) finish(*sequence, error_of(exception));
+    return true;
+  }
+  ++n_steps;
+  advance(planned);
+  return true;
+}
+
+void StepRunner::forward(std::span<Sequence* const> planned) {
+  tokens_.clear();
+  sequences_.clear();
+  wanted_.clear();
+  for (const Sequence* sequence : planned) {
+    sequences_.push_back({.state = sequence->state,
+                          .first_row = static_cast<int32_t>(tokens_.size()),
+                          .n_rows = sequence->chunk,
+                          .start_position = sequence->computed});
+    const auto first = sequence->tokens.begin() + sequence->computed;
+    tokens_.insert(tokens_.end(), first, first + sequence->chunk);
+    if (sequence->chunk == sequence->remaining())
+      wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
+  }
+  const Batch batch{.tokens = tokens_, .sequences = sequences_, .wanted = wanted_};
+  model_.forward(batch, &pool_, work_,
+                 logits_.view().rows_from(0, static_cast<int64_t>(wanted_.size())));
+}
+
+void StepRunner::advance(std::span<Sequence* const> planned) {
+  int64_t row = 0;
+  for (Sequence* sequence : planned) {
+    const bool is_wanted = sequence->chunk == sequence->remaining();
+    if (sequence->computed < sequence->n_prompt) {
+      const int32_t prefilled = std::min(sequence->computed + sequence->chunk, sequence->n_prompt);
+      sequence->channel->prefilled.store(prefilled, std::memory_order_relaxed);
+    }
+    sequence->computed += sequence->chunk;
+    if (!is_wanted) continue;
+
+    const std::span<float> logits(logits_.view().row(row++),
+                                  static_cast<size_t>(model_.config().vocab_size));
+    try {
+      draw(*sequence, logits);
+    } catch (const std::exception& exception) {  // of its constraint, or for lack of memory
+      finish(*sequence, error_of(exception));
+    }
+  }
+}
+
+void StepRunner::draw(Sequence& sequence, std::span<float> logits) {
+  const Request& request = sequence.request;
+  Constraint* const constraint = request.constraint.get();
+  if (sequence.first_token == Clock::time_point{}) {
+    n_prompt_tokens += static_cast<uint64_t>(sequence.n_prompt);
+    n_cached_tokens += static_cast<uint64_t>(sequence.stats.cached_tokens);
+    sequence.first_token = sequence.last_token = Clock::now();
+  }
+  if (!sampling::all_finite(logits)) {
+    return finish(
+        sequence,
+        fail(ErrorKind::bad_numbers,
+             "non-finite logits at token {}: the model's weights hold NaN, Inf or numbers too "
+             "large to compute with; try another file of the model",
+             sequence.length()));
+  }
+  if (request.max_tokens == 0) return finish(sequence, FinishReason::length);
+  if (constraint != nullptr && constraint->is_finished())
+    return finish(sequence, FinishReason::stop);
+
+  const bool wants_logprobs = request.top_logprobs >= 0;
+  if (wants_logprobs) raw_logits_.assign(logits.begin(), logits.end());
+  if (constraint != nullptr) {
+    allowed_.assign((logits.size() + 63) / 64, ~uint64_t{0});
+    constraint->mask(allowed_);
+    forbid(logits, allowed_);
+  }
+  TokenEvent event;
+  event.id = sequence.sampler.sample(logits, sequence.tokens);
+  if (event.id == kNoToken) {
+    return finish(sequence, fail(ErrorKind::invalid_argument,
+                                 "the constraint allows no token after {} tokens of the answer",
+                                 sequence.n_answer()));
+  }
+  const auto now = Clock::now();
+  if (sequence.n_answer() == 0) sequence.first_token = now;
+  sequence.last_token = now;
+  const auto& stops = request.stop_ids;
+  if (std::find(stops.begin(), stops.end(), event.id) != stops.end())
+    return finish(sequence, FinishReason::stop);
+
+  if (wants_logprobs) {
+    // Of the model's own distribution, before constraint, bias, penalties and temperature.
+    const double total = sampling::log_sum_exp(raw_logits_);
+    const auto logprob = [&](float logit) {
+      return static_cast<float>(static_cast<double>(logit) - total);
+    };
+    event.logprob = logprob(raw_logits_[static_cast<size_t>(event.id)]);
+    if (request.top_logprobs > 0) sampling::top_k(raw_logits_, request.top_logprobs, best_);
+    if (request.top_logprobs > 0) event.top_logprobs.reserve(best_.size());
+    for (int32_t i = 0; i < request.top_logprobs; ++i) {
+      const Candidate& candidate = best_[static_cast<size_t>(i)];
+      event.top_logprobs.push_back({candidate.id, logprob(candidate.logit)});
+    }
+  }
+  if (constraint != nullptr) constraint->accept(event.id);
+  sequence.tokens.push_back(event.id);
+  sequence.channel->push(std::move(event));
+  ++n_generated_tokens;
+  ++sequence.stats.generated_tokens;
+
+  if (constraint != nullptr && constraint->is_finished()) {
+    finish(sequence, FinishReason::stop);
+  } else if (sequence.n_answer() == request.max_tokens || sequence.length() == context_) {
+    finish(sequence, FinishReason::length);
+  }
+}
+
+void StepRunner::cancel_all() {
+  for (auto& sequence : scheduler_.remove_all()) {
+    finish(std::move(sequence), FinishReason::cancelled, std::nullopt);
+  }
+}
+
+void StepRunner::finish(Sequence& sequence, FinishReason reason) {
+  finish(scheduler_.finish(sequence, StateFate::keep), reason, std::nullopt);
+}
+
+void StepRunner::finish(Sequence& sequence, Error error) {
+  finish(scheduler_.finish(sequence, StateFate::discard), FinishReason::error, std::move(error));
+}
+
+void StepRunner::finish(std::unique_ptr<Sequence> sequence, FinishReason reason,
+                        std::optional<Error> error) {
+  const Clock::time_point never = {};
+  RequestStats& stats = sequence->stats;
+  const auto now = Clock::now();
+  const bool has_begun = sequence->first_step != never;
+  const bool has_answered = sequence->first_token != never;
+  stats.queue_seconds =
+      seconds_between(sequence->submitted, has_begun ? sequence->first_step : now);
+  if (has_begun)
+    stats.prefill_seconds =
+        seconds_between(sequence->first_step, has_answered ? sequence->first_token : now);
+  if (has_answered)
+    stats.decode_seconds = seconds_between(sequence->first_token, sequence->last_token);
+  FinishEvent event{.reason = reason, .error = std::move(error), .stats = stats};
+  finished_.push_back({std::move(sequence), std::move(event)});
+}
+
+void StepRunner::deliver_finished() {
+  for (Finished& finished : finished_)
+    finished.sequence->channel->push_finish(std::move(finished.event));
+  finished_.clear();
+}
+
+}  // namespace jiang
