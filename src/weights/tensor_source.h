@@ -40,6 +40,13 @@ struct SourceConventions {
   bool conv1d_transposed = false;
 };
 
+// A tensor of a kind that jiang does not compute with (an I64 buffer, F64 weights): no reason to
+// refuse the file, only to refuse its use.
+struct UnusableTensor {
+  std::string name;  // HF spelling
+  std::string why;
+};
+
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
@@ -52,6 +59,9 @@ class TensorSource {
   virtual const SourceConventions& conventions() const = 0;
   virtual std::span<const TensorInfo> tensors() const = 0;
   virtual const TensorInfo* find(std::string_view hf_name) const = 0;
+  virtual std::span<const UnusableTensor> unusable() const { return {}; }
+  // find(), or an error that says whether the tensor is missing or unusable.
+  Result<const TensorInfo*> require(std::string_view hf_name) const;
   // False when the file was truncated since it was opened: reading on could kill the process.
   virtual bool still_whole() const = 0;
 };
