@@ -47,6 +47,10 @@ class Workspace {
       : ops_(make_cpu_ops(pool, arena_bytes, observer)) {}
   Ops& ops() { return *ops_; }
 
+  // What a step knows about its rows; kept here so that a step allocates nothing.
+  std::vector<int32_t> positions;       // (n_rows)
+  std::vector<SequenceRows> sequences;  // as attention() wants them
+
  private:
   std::unique_ptr<Ops> ops_;
 };
@@ -79,6 +83,9 @@ class Model {
 };
 
 struct LoadOptions {
+  // The longest context that will be asked for; 0: default_context(). Only long rope (Phi-3) looks
+  // at it: beyond the length it was first trained for, it turns by another set of frequencies.
+  int32_t context_length = 0;
   // Called with (bytes done, bytes in all) while weights are packed.
   std::function<void(uint64_t, uint64_t)> progress;
 };
@@ -87,6 +94,12 @@ struct LoadOptions {
 // unknown ones are listed in the error), packs the weights.
 Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSource> source,
                                                 ThreadPool& pool, const LoadOptions& options = {});
+
+// min(trained, 8192): what a model runs with unless told otherwise.
+int32_t default_context(const ModelConfig& config);
+
+// True if no value is NaN or infinite: what a step's logits must be before anyone samples them.
+bool is_all_finite(TensorView x);
 
 // The config alone, without touching weights: `jiang show`, memory estimates.
 Result<ModelConfig> read_model_config(const TensorSource& source);

@@ -9,6 +9,7 @@
 namespace jiang {
 
 inline constexpr int kKvBlockTokens = 32;
+inline constexpr int kWidestHead = 512;  // head_dim; attention's buffers live on the stack
 
 enum class KvType : uint8_t { f32, f16 };
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "ops/ops.h"
 
@@ -15,5 +16,9 @@ namespace jiang {
 // the bound from the model's shape and its largest batch). Memory is touched only as it is used.
 std::unique_ptr<Ops> make_cpu_ops(ThreadPool& pool, size_t arena_bytes,
                                   LinearObserver* observer = nullptr);
+
+// The arena bytes that `pass` needs, exactly: it is run on Ops that hand out addresses and compute
+// nothing (so it must not look at the values of its tensors).
+size_t measure_arena(FunctionRef<void(Ops&)> pass);
 
 }  // namespace jiang

@@ -28,6 +28,8 @@ class Ops {
   // Arena control: `const auto mark = ops.mark(); ... ops.release(mark);` frees what came between.
   virtual size_t mark() const = 0;
   virtual void release(size_t mark) = 0;
+  // release(mark), but for x, which moves to the front of what was freed.
+  virtual TensorView keep(size_t mark, TensorView x) = 0;
   // The same values in fresh memory.
   virtual TensorView copy(TensorView x) = 0;
 
