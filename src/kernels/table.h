@@ -13,16 +13,19 @@
 
 namespace jiang::kernels {
 
-// (n_tokens, n_rows) of out = x W^T: a tile of activations against consecutive panels.
+// (n_tokens, n_rows) of out = x W^T: a tile of activations against consecutive panels. Long rows
+// may be cut into slices of k so that the activations stay in L1; the sums are the same to the bit.
 struct MatmulTile {
   float* out;  // out[t * out_stride + r]
   int64_t out_stride;
   const void*
       x;  // integer kinds: ActivationBlock (cols / 32, n_tokens); float kinds: (cols, n_tokens)
-  const void* panels;  // 64-byte aligned
-  int64_t cols;
-  int64_t n_rows;    // of these panels; the last panel may have fewer than 16
-  int32_t n_tokens;  // 1..16
+  const void* panels;   // the first panel, at the first k; 64-byte aligned
+  int64_t panel_bytes;  // from one panel to the next
+  int64_t cols;         // k of this call: all, or a slice of whole groups
+  int64_t n_rows;       // of these panels; the last panel may have fewer than 16
+  int32_t n_tokens;     // 1..16
+  bool resume;          // go on from the sums in `out`: a later slice of k
 };
 typedef void (*MatmulKernel)(const MatmulTile* tile);
 

@@ -16,6 +16,11 @@ using kernels::kTileTokens;
 
 // Weights of one chunk stay in L2 while all tiles of tokens pass over them.
 constexpr int64_t kChunkBytes = 256 << 10;
+// Activations of a tile and a slice of k stay in L1 (32 KiB) while all panels of a chunk pass. With
+// few tokens they do so anyway, and the weights are better read in one go.
+constexpr int64_t kSlice = 1024;
+constexpr int64_t kSliceTokens = 17;
+static_assert(kSlice % (kBlock * kernels::kGroupBlocks) == 0, "slices are whole groups");
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
@@ -44,26 +49,32 @@ void multiply(const Chunk& chunk, const PreparedActivations& x) {
   const TensorView out = chunk.projection->out;
   const auto kernel = kernels::table().matmul[static_cast<int>(weights.layout())];
   const int64_t panel_bytes = kernels::panel_bytes(weights.layout(), weights.cols());
+  const std::byte* panels = weights.data() + chunk.first / kPanelRows * panel_bytes;
   const int64_t row_bytes = bytes_per_row(x.kind, x.cols);
-  for (int64_t token = 0; token < x.rows; token += kTileTokens) {
-    const kernels::MatmulTile tile = {
-        .out = out.row(token) + chunk.first,
-        .out_stride = out.stride,
-        .x = x.data + token * row_bytes,
-        .panels = weights.data() + chunk.first / kPanelRows * panel_bytes,
-        .cols = x.cols,
-        .n_rows = chunk.n,
-        .n_tokens = static_cast<int32_t>(std::min<int64_t>(kTileTokens, x.rows - token)),
-    };
-    kernel(&tile);
+  const int64_t slice = x.rows < kSliceTokens ? x.cols : kSlice;
+  for (int64_t k = 0; k < x.cols; k += slice) {
+    for (int64_t token = 0; token < x.rows; token += kTileTokens) {
+      const int64_t n_tokens = std::min<int64_t>(kTileTokens, x.rows - token);
+      const kernels::MatmulTile tile = {
+          .out = out.row(token) + chunk.first,
+          .out_stride = out.stride,
+          .x = x.data + token * row_bytes + n_tokens * bytes_per_row(x.kind, k),
+          .panels = panels + kernels::panel_bytes(weights.layout(), k),
+          .panel_bytes = panel_bytes,
+          .cols = std::min(slice, x.cols - k),
+          .n_rows = chunk.n,
+          .n_tokens = static_cast<int32_t>(n_tokens),
+          .resume = k > 0,
+      };
+      kernel(&tile);
+    }
   }
   if (!chunk.projection->bias.empty()) add_bias(out, chunk.projection->bias, chunk.first, chunk.n);
 }
 
 int64_t rows_per_chunk(const PackedMatrix& weights, int n_threads) {
-  const int64_t panel_bytes = kernels::panel_bytes(weights.layout(), weights.cols());
-  const int64_t fits =
-      std::max<int64_t>(kChunkBytes / std::max<int64_t>(panel_bytes, 1), 1) * kPanelRows;
+  const int64_t slice_bytes = kernels::panel_bytes(weights.layout(), std::min(weights.cols(), kSlice));
+  const int64_t fits = std::max<int64_t>(kChunkBytes / std::max<int64_t>(slice_bytes, 1), 1) * kPanelRows;
   // Enough chunks that no thread waits long for the last one.
   const int64_t shared = round_up(weights.rows() / (4 * n_threads) + 1, kPanelRows);
   return std::min(fits, shared);

@@ -50,15 +50,34 @@ T load(const uint8_t* from, int64_t index) {
   return value;
 }
 
+// The sums of one panel.
+struct Sums {
+  float of[kTileTokens][kPanelRows];
+  size_t n_rows;
+
+  Sums(const MatmulTile* tile, int64_t row) {
+    const int64_t left = tile->n_rows - row;
+    n_rows = static_cast<size_t>(left < kPanelRows ? left : kPanelRows);
+    memset(of, 0, sizeof of);
+    for (int t = 0; tile->resume && t < tile->n_tokens; ++t) {
+      memcpy(of[t], tile->out + t * tile->out_stride + row, n_rows * sizeof(float));
+    }
+  }
+  void store(const MatmulTile* tile, int64_t row) const {
+    for (int t = 0; t < tile->n_tokens; ++t) {
+      memcpy(tile->out + t * tile->out_stride + row, of[t], n_rows * sizeof(float));
+    }
+  }
+};
+
 // ---- float kinds
 
 template <Packed kind>
 void matmul_float(const MatmulTile* tile) {
-  const int64_t panel_size = panel_bytes(kind, tile->cols);
   const auto* panel = static_cast<const uint8_t*>(tile->panels);
   const int n_tokens = tile->n_tokens;
-  for (int64_t row = 0; row < tile->n_rows; row += kPanelRows, panel += panel_size) {
-    float acc[kTileTokens][kPanelRows] = {};
+  for (int64_t row = 0; row < tile->n_rows; row += kPanelRows, panel += tile->panel_bytes) {
+    Sums acc(tile, row);
     const auto* x = static_cast<const float*>(tile->x);
     for (int64_t k = 0; k < tile->cols; ++k, x += n_tokens) {
       float w[kPanelRows];
@@ -70,13 +89,10 @@ void matmul_float(const MatmulTile* tile) {
           w[r] = bf16_to_f32(load<uint16_t>(panel, k * kPanelRows + r));
       }
       for (int t = 0; t < n_tokens; ++t) {
-        for (int r = 0; r < kPanelRows; ++r) acc[t][r] = madd(w[r], x[t], acc[t][r]);
+        for (int r = 0; r < kPanelRows; ++r) acc.of[t][r] = madd(w[r], x[t], acc.of[t][r]);
       }
     }
-    const int64_t left = tile->n_rows - row;
-    const size_t n = static_cast<size_t>(left < kPanelRows ? left : kPanelRows);
-    for (int t = 0; t < n_tokens; ++t)
-      memcpy(tile->out + t * tile->out_stride + row, acc[t], n * sizeof(float));
+    acc.store(tile, row);
   }
 }
 
@@ -212,12 +228,13 @@ void multiply_block(float* acc, const Unpacked& w, const ActivationBlock& x) {
 
 template <Packed kind>
 void matmul_integer(const MatmulTile* tile) {
-  const auto* from = static_cast<const uint8_t*>(tile->panels);
+  const auto* panel = static_cast<const uint8_t*>(tile->panels);
   const int n_tokens = tile->n_tokens;
   const int64_t n_blocks = tile->cols / kBlock;
   assert(tile->cols % kBlock == 0);
-  for (int64_t row = 0; row < tile->n_rows; row += kPanelRows) {
-    float acc[kTileTokens][kPanelRows] = {};
+  for (int64_t row = 0; row < tile->n_rows; row += kPanelRows, panel += tile->panel_bytes) {
+    Sums acc(tile, row);
+    const uint8_t* from = panel;
     const auto* x = static_cast<const ActivationBlock*>(tile->x);
     for (int64_t first = 0; first < n_blocks; first += kGroupBlocks) {
       const int64_t left = n_blocks - first;
@@ -228,13 +245,10 @@ void matmul_integer(const MatmulTile* tile) {
         Unpacked w;
         unpack_codes<kind>(w, from);
         unpack_scales<kind>(w, header, b);
-        for (int t = 0; t < n_tokens; ++t) multiply_block<kind>(acc[t], w, x[t]);
+        for (int t = 0; t < n_tokens; ++t) multiply_block<kind>(acc.of[t], w, x[t]);
       }
     }
-    const int64_t rows_left = tile->n_rows - row;
-    const size_t n = static_cast<size_t>(rows_left < kPanelRows ? rows_left : kPanelRows);
-    for (int t = 0; t < n_tokens; ++t)
-      memcpy(tile->out + t * tile->out_stride + row, acc[t], n * sizeof(float));
+    acc.store(tile, row);
   }
 }
 
