@@ -1,6 +1,7 @@
 // Blocks lie unaligned in mapped files: they are copied in and out, never cast to.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -22,6 +23,14 @@ Block load_block(const void* blocks, int64_t i) {
 template <class Block>
 void store_block(void* blocks, int64_t i, const Block& block) {
   std::memcpy(static_cast<unsigned char*>(blocks) + i * sizeof(Block), &block, sizeof(Block));
+}
+
+// A scale as f16. One that is not zero does not become zero: codes can still be exact multiples of
+// the smallest f16.
+inline uint16_t scale_to_f16(float scale) {
+  if (scale == 0) return 0;
+  const uint16_t bits = f32_to_f16(std::fmin(std::fmax(scale, -65504.0f), 65504.0f));
+  return bits & 0x7fff ? bits : static_cast<uint16_t>(bits | 1);
 }
 
 // 32 four-bit codes: byte j holds code j low and code j + 16 high.

@@ -1,9 +1,10 @@
 // IQ4_NL, IQ4_XS, MXFP4: a 4-bit code names an entry of a fixed non-linear codebook.
-#include <bit>
+#include <cmath>
 
 #include "quant/block_io.h"
 #include "quant/codebook_blocks.h"
 #include "quant/codecs.h"
+#include "quant/weighing.h"
 
 namespace jiang {
 
@@ -37,6 +38,55 @@ void dequantize_mxfp4(float* out, const void* blocks, int64_t n) {
     const float scale = mxfp4_scale(block.e);
     unpack_nibbles(codes, block.qs);
     for (int j = 0; j < kBlock; ++j) out[j] = kCodebookMxfp4[codes[j]] * scale;
+  }
+}
+
+void quantize_iq4_nl(void* out, const float* x, int64_t n, const float* importance) {
+  const ScaleRange range{.first = 0.75f, .last = 1.1f, .steps = 10, .refits = 3};
+  const RowToQuantize row(x, n, importance);
+  alignas(16) float block_x[kBlock], w[kBlock];
+  uint8_t codes[kBlock];
+  const Weighted<kBlock> weighted{block_x, w};
+  for (int64_t i = 0; i < n / kBlock; ++i) {
+    row.take(block_x, w, i * kBlock, kBlock);
+    BlockIQ4_NL block{};
+    block.d = scale_to_f16(search_scale<GridIq4nl>(weighted, range));
+    // The codebook has no zero: where the smallest f16 is too coarse, zeros are better.
+    if (scale_error<GridIq4nl>(weighted, f16_to_f32(block.d)) >=
+        scale_error<GridIq4nl>(weighted, 0)) {
+      block.d = 0;
+    }
+    scale_codes<GridIq4nl>(codes, weighted, f16_to_f32(block.d));
+    pack_nibbles(block.qs, codes);
+    store_block(out, i, block);
+  }
+}
+
+// The scale is a power of two: the one that just holds the extreme weight, or a neighbour.
+void quantize_mxfp4(void* out, const float* x, int64_t n, const float* importance) {
+  const RowToQuantize row(x, n, importance);
+  alignas(16) float block_x[kBlock], w[kBlock];
+  uint8_t codes[kBlock];
+  const Weighted<kBlock> weighted{block_x, w};
+  for (int64_t i = 0; i < n / kBlock; ++i) {
+    row.take(block_x, w, i * kBlock, kBlock);
+    BlockMXFP4 block{};
+    float best_error = INFINITY;
+    const float peak = std::fabs(extreme(weighted));
+    if (peak >= 0x1p-25f) {
+      // peak / 12 * 2 in (2^(k - 1), 2^k]; kept well inside the range of e.
+      const int holds = 127 + std::ilogb(peak / 6) + 1;
+      for (int e = holds - 2; e <= holds + 1; ++e) {
+        const float error = scale_error<GridMxfp4>(weighted, mxfp4_scale(static_cast<uint8_t>(e)));
+        if (error < best_error) {
+          best_error = error;
+          block.e = static_cast<uint8_t>(e);
+        }
+      }
+      scale_codes<GridMxfp4>(codes, weighted, mxfp4_scale(block.e));
+      pack_nibbles(block.qs, codes);
+    }
+    store_block(out, i, block);
   }
 }
 

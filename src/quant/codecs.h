@@ -27,5 +27,17 @@ void quantize_f32(void* out, const float* x, int64_t n, const float* importance)
 void quantize_f16(void* out, const float* x, int64_t n, const float* importance);
 void quantize_bf16(void* out, const float* x, int64_t n, const float* importance);
 void quantize_q8_0(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q4_0(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q4_1(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q5_0(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q5_1(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q2_k(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q3_k(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q4_k(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q5_k(void* out, const float* x, int64_t n, const float* importance);
+void quantize_q6_k(void* out, const float* x, int64_t n, const float* importance);
+void quantize_iq4_nl(void* out, const float* x, int64_t n, const float* importance);
+void quantize_iq4_xs(void* out, const float* x, int64_t n, const float* importance);
+void quantize_mxfp4(void* out, const float* x, int64_t n, const float* importance);
 
 }  // namespace jiang
