@@ -25,11 +25,13 @@ struct AttentionQuery {
   int32_t begin, end;  // the tokens of this block that the query sees; may be empty
 };
 
-// k and v: (kAttentionBlock, head_dim), token i's row being i * stride elements after the first.
+// A block of keys and values of one K/V head. K is stored by dimension, (head_dim,
+// kAttentionBlock), V by token, (kAttentionBlock, head_dim) with rows v_stride elements apart: so
+// neither product of attention sums across vector lanes. What no query sees may hold anything.
 struct AttentionBlock {
   const void* k;
   const void* v;
-  int64_t stride;
+  int64_t v_stride;
   int32_t head_dim;
   float scale;
   float softcap;  // 0: none

@@ -15,6 +15,8 @@ extern const Table kScalar;
 extern const Table kAvx2;
 extern const Table kAvx512;
 extern const Table kAvx512Vnni;
+extern const RowTable kAvx2Rows;
+extern const RowTable kAvx512Rows;
 #endif
 
 namespace {
@@ -48,8 +50,28 @@ void overlay(Table& table, const Table& level) {
   if (level.quantize) table.quantize = level.quantize;
 }
 
+void overlay(RowTable& rows, const RowTable& level) {
+  const auto take = [](auto& entry, auto candidate) {
+    if (candidate) entry = candidate;
+  };
+  take(rows.rms_norm, level.rms_norm);
+  take(rows.layer_norm, level.layer_norm);
+  take(rows.rope_halves, level.rope_halves);
+  take(rows.rope_pairs, level.rope_pairs);
+  take(rows.silu, level.silu);
+  take(rows.gelu_tanh, level.gelu_tanh);
+  take(rows.gelu_erf, level.gelu_erf);
+  take(rows.silu_mul, level.silu_mul);
+  take(rows.gelu_tanh_mul, level.gelu_tanh_mul);
+  take(rows.softcap, level.softcap);
+  take(rows.attend_f32, level.attend_f32);
+  take(rows.attend_f16, level.attend_f16);
+  take(rows.f32_to_f16, level.f32_to_f16);
+}
+
 struct Choice {
   Table tables[kLevelCount];
+  RowTable row_tables[kLevelCount];
   Level best = Level::scalar;
   Level chosen = Level::scalar;
   char error[160] = "";
@@ -57,15 +79,18 @@ struct Choice {
   Choice() {
     best = cpu_level();
     Table table = kScalar;
+    RowTable rows = kScalarRows;
     for (int i = 0; i < kLevelCount; ++i) {
 #if defined(__x86_64__)
       if (i <= static_cast<int>(best)) {
-        if (i == static_cast<int>(Level::avx2)) overlay(table, kAvx2);
-        if (i == static_cast<int>(Level::avx512)) overlay(table, kAvx512);
+        if (i == static_cast<int>(Level::avx2)) overlay(table, kAvx2), overlay(rows, kAvx2Rows);
+        if (i == static_cast<int>(Level::avx512))
+          overlay(table, kAvx512), overlay(rows, kAvx512Rows);
         if (i == static_cast<int>(Level::avx512_vnni)) overlay(table, kAvx512Vnni);
       }
 #endif
       tables[i] = table;
+      row_tables[i] = rows;
     }
     chosen = best;
     const char* wanted = getenv("JIANG_ISA");
@@ -101,6 +126,7 @@ const Choice& choice() {
 }  // namespace
 
 const Table& table() { return choice().tables[static_cast<int>(choice().chosen)]; }
+const RowTable& row_table() { return choice().row_tables[static_cast<int>(choice().chosen)]; }
 Level level() { return choice().chosen; }
 const char* isa_error() { return choice().error[0] ? choice().error : nullptr; }
 
@@ -111,6 +137,10 @@ const char* level_name(Level level) {
 
 const Table* table_of(Level level) {
   return level <= choice().best ? &choice().tables[static_cast<int>(level)] : nullptr;
+}
+
+const RowTable* row_table_of(Level level) {
+  return level <= choice().best ? &choice().row_tables[static_cast<int>(level)] : nullptr;
 }
 
 }  // namespace jiang::kernels

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/packed.h"
+#include "kernels/rows.h"
 
 namespace jiang::kernels {
 
@@ -52,6 +53,7 @@ constexpr int kLevelCount = 4;
 
 // Chosen once, at the first call: the CPU's best, lowered by JIANG_ISA.
 const Table& table();
+const RowTable& row_table();
 Level level();
 // "scalar", "avx2" or "avx512", as JIANG_ISA spells it.
 const char* level_name(Level level);
@@ -60,5 +62,6 @@ const char* level_name(Level level);
 const char* isa_error();
 // The overlaid table of a level, or nullptr if this CPU (or build) lacks it: tests, probes, doctor.
 const Table* table_of(Level level);
+const RowTable* row_table_of(Level level);
 
 }  // namespace jiang::kernels

@@ -13,9 +13,9 @@ inline constexpr int kWidestHead = 512;  // head_dim; attention's buffers live o
 
 enum class KvType : uint8_t { f32, f16 };
 
-// One layer's blocks. Element (block, kv_head, token, d) of K lies at
-// (((block * n_kv_heads + kv_head) * 2 + 0) * kKvBlockTokens + token) * head_dim + d, of V with
-// + 1 in place of + 0.
+// One layer's blocks: for each (block, kv_head) its K by dimension, (head_dim, kKvBlockTokens),
+// then its V by token, (kKvBlockTokens, head_dim), so that neither product of attention sums across
+// vector lanes.
 struct KvLayer {
   std::byte* data = nullptr;
   KvType type = KvType::f16;

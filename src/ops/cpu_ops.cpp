@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "kernels/rows.h"
+#include "kernels/table.h"
 #include "ops/arena.h"
 #include "ops/matmul.h"
 #include "ops/paged_attention.h"
@@ -23,9 +23,9 @@ constexpr size_t kActivationKinds = 2;
 class CpuOps final : public Ops {
  public:
   CpuOps(ThreadPool& pool, Arena arena, LinearObserver* observer)
-      : pool_(&pool), arena_(std::move(arena)), observer_(observer), rows_(kernels::kScalarRows) {}
+      : pool_(&pool), arena_(std::move(arena)), observer_(observer), rows_(kernels::row_table()) {}
   // Only counts what the arena must hold.
-  explicit CpuOps(Arena::CountOnly count) : arena_(count), rows_(kernels::kScalarRows) {}
+  explicit CpuOps(Arena::CountOnly count) : arena_(count), rows_(kernels::row_table()) {}
 
   size_t peak() const { return arena_.peak(); }
 

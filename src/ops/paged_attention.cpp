@@ -89,6 +89,21 @@ struct Inputs {
   const AttentionParams& params;
 };
 
+// One token's key into its column of (head_dim, kKvBlockTokens).
+template <class T>
+void scatter(T* column, const T* key, int64_t head_dim) {
+  for (int64_t d = 0; d < head_dim; ++d) column[d * kKvBlockTokens] = key[d];
+}
+
+// out (head_dim, kKvBlockTokens): keys of the batch's own rows, as a block of the cache holds them.
+void gather_keys(float* out, TensorView k, int64_t first_row, int32_t n_tokens, int32_t kv_head,
+                 int32_t head_dim) {
+  for (int32_t t = 0; t < kKvBlockTokens; ++t) {
+    const float* key = t < n_tokens ? k.row(first_row + t) + int64_t{kv_head} * head_dim : nullptr;
+    for (int32_t d = 0; d < head_dim; ++d) out[d * kKvBlockTokens + t] = key ? key[d] : 0.0f;
+  }
+}
+
 void attend_tile(const kernels::RowTable& rows, const Inputs& in, const SequenceRows& sequence,
                  const Tile& tile) {
   const AttentionParams& params = in.params;
@@ -115,11 +130,12 @@ void attend_tile(const kernels::RowTable& rows, const Inputs& in, const Sequence
   const int32_t last_key = visible(last_position, n_keys, params).last;
   kernels::AttentionBlock block{.k = nullptr,
                                 .v = nullptr,
-                                .stride = in.cache ? params.head_dim : in.k.stride,
+                                .v_stride = in.cache ? params.head_dim : in.v.stride,
                                 .head_dim = params.head_dim,
                                 .scale = params.scale,
                                 .softcap = params.softcap};
   const auto attend = in.cache && in.cache->type == KvType::f16 ? rows.attend_f16 : rows.attend_f32;
+  alignas(64) float keys_by_dimension[kWidestHead * kKvBlockTokens];  // used without a cache only
   for (int32_t b = first_key / kKvBlockTokens; b * kKvBlockTokens < last_key; ++b) {
     const int32_t base = b * kKvBlockTokens;
     if (in.cache) {
@@ -127,7 +143,9 @@ void attend_tile(const kernels::RowTable& rows, const Inputs& in, const Sequence
       block.k = block_address(*in.cache, id, tile.kv_head, 0);
       block.v = block_address(*in.cache, id, tile.kv_head, 1);
     } else {
-      block.k = in.k.row(sequence.first_row + base) + int64_t{tile.kv_head} * params.head_dim;
+      gather_keys(keys_by_dimension, in.k, sequence.first_row + base,
+                  std::min(kKvBlockTokens, n_keys - base), tile.kv_head, params.head_dim);
+      block.k = keys_by_dimension;
       block.v = in.v.row(sequence.first_row + base) + int64_t{tile.kv_head} * params.head_dim;
     }
     for (int32_t r = 0; r < tile.n_rows; ++r) {
@@ -155,17 +173,21 @@ void PagedAttention::store(ThreadPool& pool, const kernels::RowTable& rows, Tens
   const auto store_row = [&](const SequenceRows& sequence, int32_t i) {
     const int32_t position = sequence.start_position + i;
     const int32_t block = sequence.blocks[static_cast<size_t>(position / kKvBlockTokens)];
-    const int64_t offset = (position % kKvBlockTokens) * head_dim;
+    const int32_t token = position % kKvBlockTokens;
     for (int32_t head = 0; head < cache.n_kv_heads; ++head) {
-      for (const int kv : {0, 1}) {
-        const float* from = (kv ? v : k).row(sequence.first_row + i) + head * head_dim;
-        std::byte* to = block_address(cache, block, head, kv);
-        if (cache.type == KvType::f32) {
-          std::memcpy(reinterpret_cast<float*>(to) + offset, from,
-                      static_cast<size_t>(head_dim) * sizeof(float));
-        } else {
-          rows.f32_to_f16(reinterpret_cast<uint16_t*>(to) + offset, from, head_dim);
-        }
+      const float* key = k.row(sequence.first_row + i) + head * head_dim;
+      const float* value = v.row(sequence.first_row + i) + head * head_dim;
+      std::byte* keys = block_address(cache, block, head, 0);
+      std::byte* values = block_address(cache, block, head, 1);
+      if (cache.type == KvType::f32) {
+        std::memcpy(reinterpret_cast<float*>(values) + token * head_dim, value,
+                    static_cast<size_t>(head_dim) * sizeof(float));
+        scatter(reinterpret_cast<float*>(keys) + token, key, head_dim);
+      } else {
+        rows.f32_to_f16(reinterpret_cast<uint16_t*>(values) + token * head_dim, value, head_dim);
+        uint16_t rounded[kWidestHead];
+        rows.f32_to_f16(rounded, key, head_dim);
+        scatter(reinterpret_cast<uint16_t*>(keys) + token, rounded, head_dim);
       }
     }
   };

@@ -139,59 +139,41 @@ void f32_to_f16(uint16_t* out, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
 }
 
-// One query over one block whose rows are already f32.
-void attend(AttentionQuery& query, const float* k, const float* v, int64_t stride,
-            const AttentionBlock& block) {
-  if (query.begin >= query.end) return;
-  float scores[kAttentionBlock];
-  float max = query.max;
-  for (int32_t t = query.begin; t < query.end; ++t) {
-    float score = dot(query.q, k + t * stride, block.head_dim) * block.scale;
-    if (block.softcap != 0) score = block.softcap * tanhf(score / block.softcap);
-    scores[t] = score;
-    // Written so that a NaN score spreads instead of vanishing.
-    if (!(score <= max)) max = score;
-  }
-  if (max != query.max) {
-    const float shrink = expf(query.max - max);
-    query.sum *= shrink;
-    for (int32_t d = 0; d < block.head_dim; ++d) query.out[d] *= shrink;
-    query.max = max;
-  }
-  for (int32_t t = query.begin; t < query.end; ++t) {
-    const float p = expf(scores[t] - max);
-    query.sum += p;
-    const float* value = v + t * stride;
-    for (int32_t d = 0; d < block.head_dim; ++d) query.out[d] += p * value[d];
-  }
-}
+float element(const float* p) { return *p; }
+float element(const uint16_t* p) { return half_to_float(*p); }
 
-void attend_f32(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block) {
+template <class T>
+void attend(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block) {
+  const int64_t head_dim = block->head_dim;
   for (int32_t i = 0; i < n_queries; ++i) {
-    attend(queries[i], static_cast<const float*>(block->k), static_cast<const float*>(block->v),
-           block->stride, *block);
+    AttentionQuery& query = queries[i];
+    if (query.begin >= query.end) continue;
+    float scores[kAttentionBlock];
+    float max = query.max;
+    for (int32_t t = query.begin; t < query.end; ++t) {
+      const T* key = static_cast<const T*>(block->k) + t;
+      float score = 0;
+      for (int64_t d = 0; d < head_dim; ++d)
+        score += query.q[d] * element(key + d * kAttentionBlock);
+      score *= block->scale;
+      if (block->softcap != 0) score = block->softcap * tanhf(score / block->softcap);
+      scores[t] = score;
+      // Written so that a NaN score spreads instead of vanishing.
+      if (!(score <= max)) max = score;
+    }
+    if (max != query.max) {
+      const float shrink = expf(query.max - max);
+      query.sum *= shrink;
+      for (int64_t d = 0; d < head_dim; ++d) query.out[d] *= shrink;
+      query.max = max;
+    }
+    for (int32_t t = query.begin; t < query.end; ++t) {
+      const float p = expf(scores[t] - max);
+      query.sum += p;
+      const T* value = static_cast<const T*>(block->v) + t * block->v_stride;
+      for (int64_t d = 0; d < head_dim; ++d) query.out[d] += p * element(value + d);
+    }
   }
-}
-
-// Widens the rows that any query sees, then goes on as in f32.
-void attend_f16(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block) {
-  int32_t begin = kAttentionBlock;
-  int32_t end = 0;
-  for (int32_t i = 0; i < n_queries; ++i) {
-    if (queries[i].begin >= queries[i].end) continue;
-    if (queries[i].begin < begin) begin = queries[i].begin;
-    if (queries[i].end > end) end = queries[i].end;
-  }
-  float k[kAttentionBlock * kMaxHeadDim];
-  float v[kAttentionBlock * kMaxHeadDim];
-  const int64_t n = block->head_dim;
-  for (int32_t t = begin; t < end; ++t) {
-    const uint16_t* key = static_cast<const uint16_t*>(block->k) + t * block->stride;
-    const uint16_t* value = static_cast<const uint16_t*>(block->v) + t * block->stride;
-    for (int64_t d = 0; d < n; ++d) k[t * n + d] = half_to_float(key[d]);
-    for (int64_t d = 0; d < n; ++d) v[t * n + d] = half_to_float(value[d]);
-  }
-  for (int32_t i = 0; i < n_queries; ++i) attend(queries[i], k, v, n, *block);
 }
 
 }  // namespace
@@ -207,8 +189,8 @@ const RowTable kScalarRows = {
     .silu_mul = silu_mul,
     .gelu_tanh_mul = gelu_tanh_mul,
     .softcap = softcap,
-    .attend_f32 = attend_f32,
-    .attend_f16 = attend_f16,
+    .attend_f32 = attend<float>,
+    .attend_f16 = attend<uint16_t>,
     .f32_to_f16 = f32_to_f16,
 };
 

@@ -1,0 +1,143 @@
+// AttentionBlock of kernels/rows.h over vectors. Included by the ISA folders after their simd.h.
+//
+// K is stored by dimension and V by token, so that both products are the same small matrix product
+// with its output in vector lanes, and no sum runs across lanes. Four queries share every load.
+
+#include "kernels/simd/math.inl"
+
+namespace jiang::kernels {
+namespace {
+
+inline F load_kv(const float* p) { return load(p); }
+inline F load_kv(const uint16_t* p) { return load_f16(p); }
+
+// c[i][0..2 kLanes) += sum_k a[i][k] b[k][0..2 kLanes) for i < N <= 4; rows of b lie b_stride
+// apart. Accumulators are named, not indexed: GCC keeps arrays of vectors on the stack.
+template <int N, class T>
+inline void multiply_two_vectors(float* const* c, const float* const* a, int64_t n_k, const T* b,
+                                 int64_t b_stride) {
+  F c00 = load(c[0]), c01 = load(c[0] + kLanes);
+  F c10 = zero(), c11 = zero(), c20 = zero(), c21 = zero(), c30 = zero(), c31 = zero();
+  if (N > 1) c10 = load(c[1]), c11 = load(c[1] + kLanes);
+  if (N > 2) c20 = load(c[2]), c21 = load(c[2] + kLanes);
+  if (N > 3) c30 = load(c[3]), c31 = load(c[3] + kLanes);
+  for (int64_t k = 0; k < n_k; ++k) {
+    const F b0 = load_kv(b + k * b_stride);
+    const F b1 = load_kv(b + k * b_stride + kLanes);
+    F x = set1(a[0][k]);
+    c00 = fma(x, b0, c00), c01 = fma(x, b1, c01);
+    if (N > 1) x = set1(a[1][k]), c10 = fma(x, b0, c10), c11 = fma(x, b1, c11);
+    if (N > 2) x = set1(a[2][k]), c20 = fma(x, b0, c20), c21 = fma(x, b1, c21);
+    if (N > 3) x = set1(a[3][k]), c30 = fma(x, b0, c30), c31 = fma(x, b1, c31);
+  }
+  store(c[0], c00), store(c[0] + kLanes, c01);
+  if (N > 1) store(c[1], c10), store(c[1] + kLanes, c11);
+  if (N > 2) store(c[2], c20), store(c[2] + kLanes, c21);
+  if (N > 3) store(c[3], c30), store(c[3] + kLanes, c31);
+}
+
+// The same for `n_cols` columns, whatever their number.
+template <int N, class T>
+inline void multiply(float* const* c, const float* const* a, int64_t n_k, const T* b,
+                     int64_t b_stride, int64_t n_cols) {
+  int64_t col = 0;
+  for (; col + 2 * kLanes <= n_cols; col += 2 * kLanes) {
+    float* shifted[4];
+    for (int i = 0; i < N; ++i) shifted[i] = c[i] + col;
+    multiply_two_vectors<N>(shifted, a, n_k, b + col, b_stride);
+  }
+  if (col == n_cols) return;
+  // The last columns in a padded copy: never reads or writes beyond the row.
+  const int64_t left = n_cols - col;
+  float pad_c[4][2 * kLanes] = {};
+  float* padded[4] = {pad_c[0], pad_c[1], pad_c[2], pad_c[3]};
+  for (int i = 0; i < N; ++i) {
+    for (int64_t j = 0; j < left; ++j) pad_c[i][j] = c[i][col + j];
+  }
+  T pad_b[kAttentionBlock * 2 * kLanes];
+  for (int64_t k = 0; k < n_k; ++k) {
+    for (int64_t j = 0; j < 2 * kLanes; ++j)
+      pad_b[k * 2 * kLanes + j] = j < left ? b[k * b_stride + col + j] : T(0);
+  }
+  multiply_two_vectors<N>(padded, a, n_k, pad_b, (int64_t)(2 * kLanes));
+  for (int i = 0; i < N; ++i) {
+    for (int64_t j = 0; j < left; ++j) c[i][col + j] = pad_c[i][j];
+  }
+}
+
+template <int N, class T>
+inline void attend_queries(AttentionQuery* queries, const AttentionBlock* block) {
+  const int64_t head_dim = block->head_dim;
+  float scores[4][kAttentionBlock] = {};
+  float* rows[4] = {scores[0], scores[1], scores[2], scores[3]};
+  const float* q[4] = {};
+  float* out[4] = {};
+  int32_t end = 0;  // of what any of them sees
+  for (int i = 0; i < N; ++i) {
+    q[i] = queries[i].q;
+    out[i] = queries[i].out;
+    if (queries[i].end > queries[i].begin && queries[i].end > end) end = queries[i].end;
+  }
+  if (end == 0) return;
+  for (int64_t t = 0; t < kAttentionBlock; t += 2 * kLanes) {
+    float* shifted[4] = {rows[0] + t, rows[1] + t, rows[2] + t, rows[3] + t};
+    multiply_two_vectors<N>(shifted, q, head_dim, (const T*)block->k + t, (int64_t)kAttentionBlock);
+  }
+
+  for (int i = 0; i < N; ++i) {
+    AttentionQuery* query = &queries[i];
+    float* row = rows[i];
+    if (query->end <= query->begin) {  // sees nothing here: weights of zero change nothing below
+      for (int t = 0; t < kAttentionBlock; ++t) row[t] = 0;
+      continue;
+    }
+    const F unseen = set1(-__builtin_inff());
+    F block_max = unseen;
+    for (int t = 0; t < kAttentionBlock; t += kLanes) {
+      F s = mul(load(row + t), set1(block->scale));
+      if (block->softcap > 0) s = mul(set1(block->softcap), tanh_of(div(s, set1(block->softcap))));
+      s = blend_range(s, unseen, query->begin - t, query->end - t);
+      store(row + t, s);
+      block_max = max_keep_nan(block_max, s);
+    }
+    const float highest = reduce_max_keep_nan(block_max);
+    const float new_max = highest > query->max || highest != highest ? highest : query->max;
+    F sum = zero();
+    for (int t = 0; t < kAttentionBlock; t += kLanes) {
+      F p = exp_of(sub(load(row + t), set1(new_max)));
+      p = blend_range(p, zero(), query->begin - t, query->end - t);
+      store(row + t, p);
+      sum = add(sum, p);
+    }
+    float lanes[kLanes];
+    store(lanes, exp_of(set1(query->max - new_max)));
+    const float correction = lanes[0];
+    query->max = new_max;
+    query->sum = __builtin_fmaf(query->sum, correction, reduce_add(sum));
+    if (correction != 1.0f) {
+      for (int64_t d = 0; d < head_dim; ++d) out[i][d] *= correction;
+    }
+  }
+  multiply<N>(out, (const float* const*)rows, (int64_t)end, (const T*)block->v, block->v_stride,
+              head_dim);
+}
+
+template <class T>
+void attend(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block) {
+  int32_t i = 0;
+  for (; i + 4 <= n_queries; i += 4) attend_queries<4, T>(queries + i, block);
+  switch (n_queries - i) {
+    case 3:
+      attend_queries<3, T>(queries + i, block);
+      break;
+    case 2:
+      attend_queries<2, T>(queries + i, block);
+      break;
+    case 1:
+      attend_queries<1, T>(queries + i, block);
+      break;
+  }
+}
+
+}  // namespace
+}  // namespace jiang::kernels
