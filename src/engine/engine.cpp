@@ -169,7 +169,7 @@ Result<Tensor> StepEngine::evaluate(const std::vector<TokenId>& ids, OutputKind 
     return fail(
         ErrorKind::too_large,
         "evaluating {} tokens needs {} of memory, {} of the budget are left; give fewer tokens",
-        ids.size(), human_bytes(needed), human_bytes(plan_.budget - plan_.committed));
+        ids.size(), memory_text(needed), memory_text(plan_.budget - plan_.committed));
   }
   auto evaluation = std::make_unique<Evaluation>(*model_, ids, output);
   auto result = evaluation->result();

@@ -511,7 +511,7 @@ TEST(Engine, TheEngineRefusesAModelBeyondItsBudget) {
   const auto refused = Engine::create(f.model, f.pool, {.memory_budget = 1500});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::too_large);
-  EXPECT_THAT(refused.error().message, HasSubstr("the budget is 1.5 KiB"));
+  EXPECT_THAT(refused.error().message, HasSubstr("the budget is 1.5 kB"));
 }
 
 TEST(Engine, ShutdownFinishesStreamsAsCancelled) {

@@ -43,12 +43,12 @@ Status check_options(const EngineOptions& options) {
 
 }  // namespace
 
-std::string human_bytes(uint64_t bytes) {
-  const char* const units[] = {"KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes) / 1024;
+std::string memory_text(uint64_t bytes) {
+  const char* const units[] = {"kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes) / 1000;
   size_t unit = 0;
   while (value >= 1000 && unit + 1 < std::size(units)) {
-    value /= 1024;
+    value /= 1000;
     ++unit;
   }
   return fmt::format("{:.{}f} {}", value, value < 10 ? 1 : 0, units[unit]);
@@ -84,8 +84,8 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
     if (plan.committed <= plan.budget) return plan;
     return fail(ErrorKind::too_large,
                 "the model needs {} of memory (weights {}, workspace {}), the budget is {}",
-                human_bytes(fixed), human_bytes(model.weight_bytes()),
-                human_bytes(plan.workspace_bytes), human_bytes(plan.budget));
+                memory_text(fixed), memory_text(model.weight_bytes()),
+                memory_text(plan.workspace_bytes), memory_text(plan.budget));
   }
 
   // State for one sequence is needed, for all of them is welcome.
@@ -105,9 +105,9 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
                 "the model needs {} of memory (weights {}, state of {} tokens {}, workspace {}), "
                 "the budget is {}; use a "
                 "smaller context, a smaller type or a smaller model",
-                human_bytes(saturating_add(fixed, state)), human_bytes(model.weight_bytes()),
-                needed, human_bytes(state), human_bytes(plan.workspace_bytes),
-                human_bytes(plan.budget));
+                memory_text(saturating_add(fixed, state)), memory_text(model.weight_bytes()),
+                needed, memory_text(state), memory_text(plan.workspace_bytes),
+                memory_text(plan.budget));
   }
   plan.kv_tokens =
       static_cast<int64_t>(std::min<uint64_t>(affordable, static_cast<uint64_t>(asked)));

@@ -14,8 +14,8 @@ struct MemoryPlan {
   uint64_t committed = 0;  // of the budget: weights, state, workspace, logits
 };
 
-// "1.5 GiB"
-std::string human_bytes(uint64_t bytes);
+// "1.5 GB", powers of 1000
+std::string memory_text(uint64_t bytes);
 
 Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
                                uint64_t machine_memory);

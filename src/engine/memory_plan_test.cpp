@@ -45,12 +45,12 @@ TEST(MemoryPlan, StateForAllWhereItFitsAndForOneAtLeast) {
 
 TEST(MemoryPlan, WhatDoesNotFitIsRefusedWithBothNumbers) {
   FakeModel model;
-  model.fake_weight_bytes = uint64_t{30} << 30;
-  const auto plan = plan_memory(model, {}, uint64_t{20} << 30);
+  model.fake_weight_bytes = uint64_t{30} * 1000 * 1000 * 1000;
+  const auto plan = plan_memory(model, {}, uint64_t{20} * 1000 * 1000 * 1000);
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().kind, ErrorKind::too_large);
-  EXPECT_THAT(plan.error().message, HasSubstr("30 GiB"));
-  EXPECT_THAT(plan.error().message, HasSubstr("16 GiB"));
+  EXPECT_THAT(plan.error().message, HasSubstr("30 GB"));
+  EXPECT_THAT(plan.error().message, HasSubstr("16 GB"));
 }
 
 TEST(MemoryPlan, AskedForStateIsNeverShrunkSilently) {
@@ -73,10 +73,10 @@ TEST(MemoryPlan, ImpossibleOptionsAreNamed) {
 }
 
 TEST(MemoryPlan, BytesReadLikeAPersonWritesThem) {
-  EXPECT_EQ(human_bytes(512), "0.5 KiB");
-  EXPECT_EQ(human_bytes(1536), "1.5 KiB");
-  EXPECT_EQ(human_bytes(uint64_t{1500} << 20), "1.5 GiB");
-  EXPECT_EQ(human_bytes(uint64_t{42} << 30), "42 GiB");
+  EXPECT_EQ(memory_text(512), "0.5 kB");
+  EXPECT_EQ(memory_text(1500), "1.5 kB");
+  EXPECT_EQ(memory_text(1500 * 1000 * 1000), "1.5 GB");
+  EXPECT_EQ(memory_text(uint64_t{42} * 1000 * 1000 * 1000), "42 GB");
 }
 
 }  // namespace
