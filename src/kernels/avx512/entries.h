@@ -6,5 +6,8 @@
 namespace jiang::kernels {
 
 void quantize_avx512(ActivationBlock* blocks, int64_t stride, const float* x, int64_t cols);
+void matmul_f32_avx512(const MatmulTile* tile);
+void matmul_f16_avx512(const MatmulTile* tile);
+void matmul_bf16_avx512(const MatmulTile* tile);
 
 }  // namespace jiang::kernels

@@ -5,7 +5,7 @@
 namespace jiang::kernels {
 
 extern const Table kAvx512 = {
-    .matmul = {},
+    .matmul = {matmul_f32_avx512, matmul_f16_avx512, matmul_bf16_avx512},  // the rest are nullptr
     .quantize = quantize_avx512,
 };
 

@@ -8,12 +8,11 @@
 #include <immintrin.h>
 
 #include "kernels/blocks.h"
+#include "kernels/indices.h"
 #include "kernels/table.h"
 
 namespace jiang::kernels {
 namespace {
-
-#define JIANG_INLINE static inline __attribute__((always_inline))
 
 typedef int32_t __attribute__((may_alias)) aliasing_int;
 
@@ -24,19 +23,6 @@ JIANG_INLINE void dot(__m512i& acc, __m512i w, const int8_t* a) {
           : "+v"(acc)
           : "v"(w), "m"(*reinterpret_cast<const aliasing_int*>(a)));
 }
-
-// 0, 1, ..., n - 1 as a pack. Loops over registers are written as folds over it: GCC 12 gives
-// arrays registers only where every index is a constant before it unrolls loops.
-template <int... i>
-struct Indices {};
-template <int n, int... i>
-struct MakeIndices : MakeIndices<n - 1, n - 1, i...> {};
-template <int... i>
-struct MakeIndices<0, i...> {
-  typedef Indices<i...> type;
-};
-typedef MakeIndices<4>::type Four;
-typedef MakeIndices<8>::type Eight;
 
 JIANG_INLINE __m512 load_f16(const uint8_t* from) {
   return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(from)));

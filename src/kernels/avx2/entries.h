@@ -1,0 +1,25 @@
+// What the files of this level give to its table (table.cpp).
+#pragma once
+
+#include "kernels/table.h"
+
+namespace jiang::kernels {
+
+void quantize_avx2(ActivationBlock* blocks, int64_t stride, const float* x, int64_t cols);
+void matmul_f32_avx2(const MatmulTile* tile);
+void matmul_f16_avx2(const MatmulTile* tile);
+void matmul_bf16_avx2(const MatmulTile* tile);
+void matmul_q4_0_avx2(const MatmulTile* tile);
+void matmul_q4_1_avx2(const MatmulTile* tile);
+void matmul_iq4_nl_avx2(const MatmulTile* tile);
+void matmul_mxfp4_avx2(const MatmulTile* tile);
+void matmul_q4_k_avx2(const MatmulTile* tile);
+void matmul_iq4_xs_avx2(const MatmulTile* tile);
+void matmul_q6_k_avx2(const MatmulTile* tile);
+void matmul_q8_0_avx2(const MatmulTile* tile);
+void matmul_q5_1_avx2(const MatmulTile* tile);
+void matmul_q5_k_avx2(const MatmulTile* tile);
+void matmul_q3_k_avx2(const MatmulTile* tile);
+void matmul_q2_k_avx2(const MatmulTile* tile);
+
+}  // namespace jiang::kernels
