@@ -13,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/messages.h"
 #include "cli/output.h"
+#include "kernels/table.h"
 
 namespace jiang {
 namespace {
@@ -63,6 +64,9 @@ Result<int> dispatch(std::vector<std::string> words) {
   if (words[0] == "help") {
     words.erase(words.begin());
     words.emplace_back("--help");
+  }
+  if (const char* isa = kernels::isa_error()) {
+    return Error{ErrorKind::invalid_argument, isa};
   }
   const std::string pair = words.size() > 1 ? words[0] + " " + words[1] : words[0];
   if (const Command* command = find_command(pair); command && words.size() > 1) {

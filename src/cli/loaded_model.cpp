@@ -3,26 +3,12 @@
 #include <algorithm>
 
 #include "base/machine.h"
+#include "base/quantity.h"
 #include "cli/messages.h"
 #include "cli/output.h"
 #include "hub/model_ref.h"
 
 namespace jiang {
-
-void ModelFlags::add_threads_to(Options& options) {
-  options.number(threads, "-t,--threads", Range<int32_t>{1, 1024},
-                 "compute threads (default: physical cores within the cgroup's quota)");
-}
-
-void ModelFlags::add_to(Options& options) {
-  options.number(context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
-                 "context in tokens (default: the trained one, at most 8192)");
-  add_threads_to(options);
-}
-
-int thread_count(int32_t wanted) {
-  return wanted > 0 ? wanted : default_thread_count(inspect_machine());
-}
 
 Result<std::shared_ptr<const TensorSource>> open_model(const std::string& reference) {
   TRY(const std::string path, find_model(reference));
@@ -42,6 +28,23 @@ Result<std::shared_ptr<const TensorSource>> open_model(const std::string& refere
 Result<TextAssets> text_assets_of(const TensorSource& source) {
   if (source.metadata()) return load_text_assets(*source.metadata(), source.path());
   return load_text_assets(source.path());
+}
+
+Result<TextAssets> load_tokenizer(const std::string& reference) {
+  TRY(const std::string path, find_model(reference));
+  const std::string_view suffix = ".gguf";
+  const bool is_gguf =
+      path.size() > suffix.size() && path.substr(path.size() - suffix.size()) == suffix;
+  if (!is_gguf) return load_text_assets(path);
+  TRY(const auto source, open_tensor_source(path));
+  return text_assets_of(*source);
+}
+
+EngineOptions evaluation_engine_options() {
+  EngineOptions options;
+  options.max_sequences = 1;
+  options.prefix_cache = false;
+  return options;
 }
 
 Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) {

@@ -7,23 +7,13 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "chat/chat.h"
-#include "cli/options.h"
+#include "cli/model_flags.h"
 #include "engine/engine.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 #include "weights/tensor_source.h"
 
 namespace jiang {
-
-// The flags of every command that loads a model.
-struct ModelFlags {
-  std::string model;
-  int32_t threads = 0;  // 0: one per physical core within the cgroup's quota
-  int32_t context = 0;  // 0: min(trained, 8192)
-
-  void add_to(Options& options);          // -t, -c
-  void add_threads_to(Options& options);  // -t alone
-};
 
 // Destroyed bottom up: the engine before the model and the pool that it works with.
 struct LoadedModel {
@@ -40,10 +30,13 @@ Result<std::shared_ptr<const TensorSource>> open_model(const std::string& refere
 // The tokenizer and template that lie in or beside the weights.
 Result<TextAssets> text_assets_of(const TensorSource& source);
 
-int thread_count(int32_t wanted);
+// The text side of a model, or of a file or folder that holds only a tokenizer.
+Result<TextAssets> load_tokenizer(const std::string& reference);
 
-// All of it. Shows progress on a terminal. Without `engine_options.max_sequences` set by the
-// caller one user is served.
+// For `evaluate` alone: no room is kept for requests that never come.
+EngineOptions evaluation_engine_options();
+
+// All of it. Shows progress on a terminal.
 Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options);
 
 }  // namespace jiang

@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/quantity.h"
 #include "cli/messages.h"
 
 namespace jiang {
@@ -34,16 +36,6 @@ int write_all(int descriptor, std::string_view text) {
   return 0;
 }
 
-std::string scaled(double value, const char* const* units, int n_units) {
-  int unit = 0;
-  while (value >= 999.95 && unit + 1 < n_units) {
-    value /= 1000;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{:.0f}{}", value, units[0])
-                   : fmt::format("{:.1f}{}", value, units[unit]);
-}
-
 }  // namespace
 
 Status print(std::string_view text) {
@@ -56,6 +48,13 @@ Status print(std::string_view text) {
 void note(std::string_view line) { note_part(std::string(line) + "\n"); }
 void note_part(std::string_view text) { write_all(STDERR_FILENO, text); }
 
+Result<std::string> read_stdin(size_t max_bytes) {
+  pollfd wait{STDIN_FILENO, POLLIN, 0};
+  const int patience_ms = stdin_is_terminal() ? 0 : 2000;
+  if (poll(&wait, 1, patience_ms) == 0) note(message(Message::waiting_for_stdin));
+  return read_descriptor(STDIN_FILENO, "standard input", max_bytes);
+}
+
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
 bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
@@ -64,16 +63,6 @@ bool color_is_wanted() {
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   return !(no_color && *no_color) && term && std::string_view(term) != "dumb";
-}
-
-std::string human_bytes(uint64_t bytes) {
-  static const char* const kUnits[] = {" B", " kB", " MB", " GB", " TB", " PB"};
-  return scaled(static_cast<double>(bytes), kUnits, 6);
-}
-
-std::string human_count(uint64_t count) {
-  static const char* const kUnits[] = {"", " k", " M", " B"};
-  return scaled(static_cast<double>(count), kUnits, 4);
 }
 
 ProgressLine::ProgressLine(std::string label)

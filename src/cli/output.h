@@ -16,14 +16,14 @@ Status print(std::string_view text);
 void note(std::string_view line);
 void note_part(std::string_view text);  // the same without '\n'
 
+// All of stdin. Says on stderr that it waits, when nothing comes for a while.
+Result<std::string> read_stdin(size_t max_bytes);
+
 bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 // NO_COLOR is not set and TERM is not "dumb".
 bool color_is_wanted();
-
-std::string human_bytes(uint64_t bytes);  // "1.2 GB", powers of 1000
-std::string human_count(uint64_t count);  // "494.0 M"
 
 // One line on stderr that is redrawn in place: "loading  67% [######    ] 6.2 GB/9.3 GB, 12 s
 // left". Silent when stderr is not a terminal.

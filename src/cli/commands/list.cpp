@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/json_value.h"
+#include "base/quantity.h"
 #include "cli/commands/table.h"
 #include "cli/options.h"
 #include "cli/output.h"

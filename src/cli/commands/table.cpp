@@ -7,6 +7,7 @@ std::span<const Command> commands() {
   static const Command kCommands[] = {
       kList,
       kCompletion,
+      kDevMakeModel,
   };
   return kCommands;
 }

@@ -7,5 +7,6 @@ namespace jiang {
 
 extern const Command kList;
 extern const Command kCompletion;
+extern const Command kDevMakeModel;
 
 }  // namespace jiang
