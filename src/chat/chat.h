@@ -40,6 +40,9 @@ struct GenerateOptions {
   int32_t max_tokens = -1;
   SamplingParams sampling;
   std::vector<std::string> stop;  // stop strings: cut before, never shown in part
+  // Called some 20 times a second while no token comes (next_within(0.05)), with the prompt tokens
+  // prefilled so far and in all: progress for people. Returns false to stop, as on_text does.
+  std::function<bool(int32_t, int32_t)> on_wait;
 };
 
 // Runs one request and hands out text as whole UTF-8 characters. `on_text` returns false to stop.
