@@ -6,6 +6,14 @@
 
 namespace jiang {
 
+namespace {
+
+// Tokens of a prompt that another sequence is about to compute: below, waiting for it gains
+// nothing.
+constexpr int32_t kWorthWaiting = 32;
+
+}  // namespace
+
 Scheduler::Scheduler(StatePool& pool, SchedulerOptions options)
     : pool_(pool), options_(options), cache_(pool) {
   JIANG_CHECK(options.max_sequences >= 1 && options.max_batch_tokens >= options.max_sequences,
@@ -77,18 +85,37 @@ void Scheduler::reserve_decodes() {
 }
 
 void Scheduler::admit_waiting() {
-  while (!waiting_.empty() && n_running() < options_.max_sequences) {
-    std::unique_ptr<Sequence> sequence = std::move(waiting_.front());
-    waiting_.pop_front();
+  size_t next = 0;  // those before it wait for a prefix that is being computed
+  const size_t lookahead = 2 * static_cast<size_t>(options_.max_sequences);
+  while (next < std::min(waiting_.size(), lookahead) && n_running() < options_.max_sequences) {
+    const auto place = waiting_.begin() + static_cast<std::ptrdiff_t>(next);
+    if (awaits_prefix(**place)) {
+      ++next;
+      continue;
+    }
+    // Out of the queue first: admit() may take memory back from those who wait.
+    std::unique_ptr<Sequence> sequence = std::move(*place);
+    waiting_.erase(place);
     if (admit(*sequence)) {
       running_.push_back(std::move(sequence));
     } else if (running_.empty()) {
       unfit_.push_back(std::move(sequence));
     } else {
-      waiting_.push_front(std::move(sequence));
+      waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(next), std::move(sequence));
       return;
     }
   }
+}
+
+bool Scheduler::awaits_prefix(const Sequence& sequence) const {
+  if (!options_.prefix_cache || sequence.state != kNoState) return false;
+  const auto usable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
+  for (const auto& other : running_) {
+    if (other->remaining() <= 1) continue;
+    const int32_t common = common_prefix(other->tokens, usable);
+    if (common - other->computed >= kWorthWaiting) return true;
+  }
+  return false;
 }
 
 bool Scheduler::admit(Sequence& sequence) {

@@ -14,7 +14,8 @@
 // - Out of memory: kept states go first (least recently used), then those of parked sequences, then
 //   the youngest running sequence is preempted: back to the head of the queue, to be recomputed.
 //   The oldest always goes on, so all come to an end.
-// - A request starts from a fork of the longest known prefix, finished or still running.
+// - A request starts from a fork of the longest known prefix, finished or still running. While a
+//   running sequence is computing a prefix of its prompt it waits for that, and others pass it.
 //
 // Not thread-safe: belongs to the step thread. Knows nothing of models or logits.
 #pragma once
@@ -65,6 +66,7 @@ class Scheduler {
   void reserve_decodes();
   void admit_waiting();
   bool admit(Sequence& sequence);
+  bool awaits_prefix(const Sequence& sequence) const;
   void share_prefill();
   PrefixCache::Hit find_prefix(const Sequence& sequence);
   void start_from(Sequence& sequence, PrefixCache::Hit hit);

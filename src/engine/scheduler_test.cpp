@@ -155,6 +155,29 @@ TEST(Scheduler, AForkedSequenceWritesItsOwnBlocks) {
   f.pool.write(first.state, 30, 1);
 }
 
+TEST(Scheduler, ACommonPrefixIsComputedOnceEvenWhenAllComeAtOnce) {
+  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 50});
+  Sequence& first = f.add(100, 5);
+  Sequence& second = f.add(120, 5);
+  Sequence& other = f.add(20, 6);
+  EXPECT_THAT(f.step(), ElementsAre(30, 20)) << "the second waits, another passes it";
+  EXPECT_EQ(other.computed, 20);
+  EXPECT_THAT(f.step(), ElementsAre(49, 1));
+  EXPECT_THAT(f.step(), ElementsAre(21, 1, 28)) << "too little left to wait for";
+  EXPECT_EQ(first.remaining(), 1);
+  EXPECT_EQ(second.stats.cached_tokens, 79);
+}
+
+TEST(Scheduler, WaitingForAPrefixEndsWithItsComputer) {
+  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 50});
+  Sequence& first = f.add(100, 5);
+  Sequence& second = f.add(120, 5);
+  EXPECT_THAT(f.step(), ElementsAre(50));
+  f.scheduler.finish(first, StateFate::discard);
+  EXPECT_THAT(f.step(), ElementsAre(50));
+  EXPECT_EQ(second.computed, 50);
+}
+
 TEST(Scheduler, AParkedSequenceLeavesItsPlaceAndComesBack) {
   Fixture f(200, {.max_sequences = 1, .max_batch_tokens = 80});
   Sequence& deaf = f.add(10, 5);

@@ -1,0 +1,75 @@
+// A process that holds llama.cpp: reads one JSON request a line, writes one JSON answer a line.
+// Apart from its parent, because llama.cpp aborts the process for many a file that it dislikes.
+import {createInterface} from "node:readline";
+import {pathToFileURL} from "node:url";
+import {join} from "node:path";
+
+const {getLlama} = await import(pathToFileURL(join(process.env.PEERS_MODULES, "node-llama-cpp/dist/index.js")).href);
+const llama = await getLlama({gpu: false, build: "never", logLevel: "error", maxThreads: 2, progressLogs: false});
+
+let loaded = {};
+
+async function load(path, vocabOnly) {
+  if (loaded.path === path && loaded.vocabOnly === vocabOnly) return loaded.model;
+  await loaded.model?.dispose();
+  loaded = {};
+  const model = await llama.loadModel({modelPath: path, gpuLayers: 0, vocabOnly, useMmap: true});
+  loaded = {path, vocabOnly, model};
+  return model;
+}
+
+// Raw logits of every position, f32 cache: base64 of (positions, vocabulary) floats.
+async function logits({model: path, ids}) {
+  const model = await load(path, false);
+  const context = await model.createContext({
+    contextSize: Math.max(64, ids.length + 8), batchSize: Math.max(64, ids.length), sequences: 1, threads: 2,
+    flashAttention: false, experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32",
+  });
+  try {
+    const input = ids.map((id) => [id, {generateNext: {logits: true}}]);
+    const output = await context.getSequence().controlledEvaluate(input);
+    const vocabulary = output[0].next.logits.size;
+    const rows = new Float32Array(ids.length * vocabulary);
+    output.forEach((position, i) => {
+      for (const [id, logit] of position.next.logits) rows[i * vocabulary + id] = logit;
+    });
+    return {vocabulary, logits: Buffer.from(rows.buffer).toString("base64")};
+  } finally {
+    await context.dispose();
+  }
+}
+
+async function tokenize({model: path, texts, specials}) {
+  const model = await load(path, true);
+  return {ids: texts.map((text) => (text === "" ? [] : model.tokenize(text, specials)))};
+}
+
+async function embed({model: path, ids}) {
+  const model = await load(path, false);
+  const context = await model.createEmbeddingContext({contextSize: Math.max(64, ids.length + 2), threads: 2});
+  try {
+    return {vector: [...(await context.getEmbeddingFor(ids)).vector]};
+  } finally {
+    await context.dispose();
+  }
+}
+
+async function metadata({model: path}) {
+  const model = await load(path, true);
+  const {general, tokenizer} = model.fileInfo.metadata;
+  return {architecture: general.architecture, fileType: general.file_type ?? null,
+          template: tokenizer?.chat_template ?? null, bos: model.tokens.bosString, eos: model.tokens.eosString,
+          bos_id: model.tokens.shouldPrependBosToken ? model.tokens.bos : null};
+}
+
+const commands = {logits, tokenize, embed, metadata};
+for await (const line of createInterface({input: process.stdin})) {
+  const request = JSON.parse(line);
+  let answer;
+  try {
+    answer = await commands[request.command](request);
+  } catch (error) {
+    answer = {error: String(error?.message ?? error)};
+  }
+  process.stdout.write(JSON.stringify({llama: answer}) + "\n");
+}

@@ -1,0 +1,92 @@
+// jiang against llama.cpp on the same files; prints a table and a verdict, exits 0 when all agree.
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync} from "node:fs";
+import {basename, join} from "node:path";
+
+import {Llama, Report, boundOf, compareModel, jiang, jiangTokenize, root, someIds} from "./common.mjs";
+
+const data = process.env.JIANG_TEST_DATA;
+const scratch = join(root, "build/peers/files");
+const llama = new Llama();
+const report = new Report();
+
+function filesIn(folder, pattern) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => join(folder, name));
+}
+
+async function weights() {
+  report.section("weights of shared/data");
+  const files = ["stories260K", "tiny-qwen2"].flatMap((name) => filesIn(join(data, "weights", name), /\.gguf$/));
+  if (files.length === 0) report.skip(`no weights under ${data}`);
+  for (const file of files) {
+    await report.check(basename(file), async () => {
+      const prompt = JSON.parse(readFileSync(file.replace(/\.gguf$/, ".json"))).prompt_ids;
+      const ids = [...prompt, ...someIds(32 - Math.min(16, prompt.length), 500)];
+      report.model(basename(file), await compareModel(llama, file, ids, boundOf(basename(file))));
+    });
+  }
+}
+
+// The tiny fixture of every family, written by `golden_test --write-fixtures`.
+async function families() {
+  report.section("families (tiny fixtures with the family's shape)");
+  const folder = join(root, "build/peers/fixtures");
+  const files = filesIn(folder, /\.gguf$/);
+  if (files.length === 0) report.skip("no fixtures were written");
+  for (const file of files) {
+    await report.check(basename(file), async () => {
+      report.model(basename(file), await compareModel(llama, file, someIds(40, 90, 7), 1e-2));
+    });
+  }
+}
+
+const quantTypes = [
+  "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs",
+  "sym_int4", "asym_int4", "sym_int5", "asym_int5", "sym_int8", "fp16", "q4_k_m", "q4_k_s", "q5_k_m", "q3_k_m",
+];
+
+async function quantize() {
+  report.section("files that jiang quantize writes");
+  const source = join(data, "weights/tiny-qwen2/tiny-qwen2-BF16.gguf");
+  if (!existsSync(source)) return report.skip(`no ${source}`);
+  mkdirSync(scratch, {recursive: true});
+  for (const type of quantTypes) {
+    await report.check(type, async () => {
+      const file = join(scratch, `tiny-qwen2-${type}.gguf`);
+      rmSync(file, {force: true});
+      jiang(["quantize", source, file, "--type", type]);
+      report.model(type, await compareModel(llama, file, someIds(32, 1500, 3), boundOf(`-${type}.`)));
+    });
+  }
+}
+
+const ownTexts = [
+  "Hello, world!", " two  spaces   three", "line\n\n\nbreaks\r\n\tand tabs\t\t", "1234567890 3.14159 1,000,000",
+  "Ünïcödé naïve façade", "你好，世界！今天天气怎么样？", "こんにちは世界", "안녕하세요", "Привет, мир", "مرحبا بالعالم", "שלום עולם",
+  "👩‍👩‍👧‍👦 🚀 🇨🇳 e\u0301", "don't I'll WE'VE they're", "<s>[INST]</s> <|im_start|>user", "a".repeat(300), "...!!!???---", "\u00a0\u3000x\u200b",
+];
+
+async function tokenize() {
+  report.section("tokens (texts of ggml-vocab and our own)");
+  const folder = join(data, "tokenizers/ggml-vocab");
+  const files = filesIn(folder, /\.gguf$/);
+  if (files.length === 0) report.skip(`no vocabularies under ${folder}`);
+  for (const file of files) {
+    await report.check(basename(file), async () => {
+      const texts = [...readFileSync(`${file}.inp`, "utf8").split("\n__ggml_vocab_test__\n"), ...ownTexts]
+        .filter((text) => text !== "");
+      const theirs = (await llama.ask({command: "tokenize", model: file, texts, specials: false})).ids;
+      const wrong = texts.filter((text, i) => JSON.stringify(jiangTokenize(file, text)) !== JSON.stringify(theirs[i]));
+      report.row(wrong.length === 0, basename(file),
+                 wrong.length === 0 ? `${texts.length} texts` : `${wrong.length} of ${texts.length} differ, first ${JSON.stringify(wrong[0]).slice(0, 80)}`);
+    });
+  }
+}
+
+const sections = {weights, families, quantize, tokenize};
+const asked = process.argv.slice(2);
+for (const [name, run] of Object.entries(sections)) {
+  if (asked.length === 0 || asked.includes(name)) await run();
+}
+llama.stop();
+process.exit(report.verdict());
