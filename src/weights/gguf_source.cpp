@@ -10,6 +10,8 @@
 #include "weights/gguf_config.h"
 #include "weights/gguf_file.h"
 #include "weights/gguf_names.h"
+#include "weights/guarded_file.h"
+#include "weights/json_reader.h"
 
 namespace jiang {
 namespace {
@@ -17,7 +19,7 @@ namespace {
 constexpr int64_t kMaxParts = 1000;
 
 struct Part {
-  MappedFile file;
+  GuardedFile file;
   GgufFile gguf;
 };
 
@@ -52,7 +54,7 @@ std::optional<SplitName> parse_split_name(const std::string& path) {
 
 Result<Part> open_part(const std::string& path) {
   Part part;
-  TRY(part.file, MappedFile::open(path));
+  TRY(part.file, GuardedFile::open(path));
   TRY(part.gguf, parse_gguf(part.file.bytes(), path));
   return part;
 }
@@ -151,6 +153,8 @@ class GgufSource final : public TensorSource {
     source->path_ = path;
     TRY(source->parts_, open_all(path));
     TRY_STATUS(source->translate());
+    if (!source->still_whole())
+      return fail(ErrorKind::io, "{}: became shorter while it was read", path);
     return std::shared_ptr<const TensorSource>(std::move(source));
   }
 
@@ -177,6 +181,7 @@ class GgufSource final : public TensorSource {
       part.gguf.tensors.clear();
     }
     const Metadata& metadata = parts_[0].gguf.metadata;
+    TRY_STATUS(check_is_model(metadata));
     TRY(config_, with_path(config_from_gguf(metadata, entries, path_)));
     TRY(generation_config_, with_path(generation_config_from_gguf(metadata)));
 
@@ -196,6 +201,14 @@ class GgufSource final : public TensorSource {
                           .bytes = entry.bytes});
     }
     return ok();
+  }
+
+  // GGUF also carries LoRA adapters, importance matrices and the eyes of other models.
+  Status check_is_model(const Metadata& metadata) const {
+    const auto type = metadata.get_string_or("general.type", "model");
+    if (type && (*type == "model" || *type == "vocab")) return ok();
+    return fail(ErrorKind::unsupported, "{}: not a model, its general.type is \"{}\"", path_,
+                type ? printable(*type) : "no string");
   }
 
   // Metadata does not know which file it came from.

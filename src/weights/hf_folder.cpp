@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json_value.h"
 #include "weights/gguf_names.h"
+#include "weights/guarded_file.h"
 #include "weights/safetensors.h"
 
 namespace jiang {
@@ -71,6 +72,8 @@ class HfFolder final : public TensorSource {
     source->path_ = path;
     TRY_STATUS(source->read_configs());
     TRY_STATUS(source->read_weights());
+    if (!source->still_whole())
+      return fail(ErrorKind::io, "{}: became shorter while it was read", path);
     return std::shared_ptr<const TensorSource>(std::move(source));
   }
 
@@ -87,7 +90,7 @@ class HfFolder final : public TensorSource {
   }
   bool still_whole() const override {
     return std::all_of(files_.begin(), files_.end(),
-                       [](const MappedFile& file) { return file.still_whole(); });
+                       [](const GuardedFile& file) { return file.still_whole(); });
   }
 
  private:
@@ -207,7 +210,7 @@ class HfFolder final : public TensorSource {
   // Takes what it finds out of `expected` (tensor -> shard), if there is an index.
   Status read_file_of(const std::string& path, std::map<std::string, size_t, std::less<>>* expected,
                       size_t shard) {
-    TRY(MappedFile file, MappedFile::open(path));
+    TRY(GuardedFile file, GuardedFile::open(path));
     TRY(auto entries, parse_safetensors(file.bytes(), path));
     files_.push_back(std::move(file));
     for (SafetensorsEntry& entry : entries) {
@@ -269,7 +272,7 @@ class HfFolder final : public TensorSource {
   std::string model_type_;
   bool is_multimodal_ = false;
   const GgufArchitecture* architecture_ = nullptr;
-  std::vector<MappedFile> files_;
+  std::vector<GuardedFile> files_;
   Json config_;
   Json generation_config_;
   SourceConventions conventions_;

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "weights/gguf_source.h"
+#include "weights/guarded_file.h"
 #include "weights/hf_folder.h"
 
 namespace jiang {
@@ -93,7 +94,7 @@ Result<std::shared_ptr<const TensorSource>> open_tensor_source(const std::string
   if (is_directory(path)) return open_hf_folder(path);
   std::string head;
   {
-    TRY(const MappedFile file, MappedFile::open(path));
+    TRY(const GuardedFile file, GuardedFile::open(path));
     const auto bytes = file.bytes().first(std::min<size_t>(file.bytes().size(), 64));
     head.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }

@@ -62,7 +62,8 @@ class TensorSource {
   virtual std::span<const UnusableTensor> unusable() const { return {}; }
   // find(), or an error that says whether the tensor is missing or unusable.
   Result<const TensorInfo*> require(std::string_view hf_name) const;
-  // False when the file was truncated since it was opened: reading on could kill the process.
+  // False when a file was truncated since it was opened. What it lost reads as zeros
+  // (guarded_file.h), so ask after reading, before believing.
   virtual bool still_whole() const = 0;
 };
 
