@@ -68,6 +68,7 @@ Status read_llama_config(const ConfigInput& input, ModelConfig& config) {
   TRY(config.tie_word_embeddings,
       get_bool_or(json, "tie_word_embeddings", config.tie_word_embeddings, kWhere));
 
+  TRY(config.qkv_bias, get_bool_or(json, "attention_bias", false, kWhere));
   TRY(const double partial, get_number_or(json, "partial_rotary_factor", 1.0, kWhere));
   if (!(partial > 0 && partial <= 1)) {
     return fail(ErrorKind::bad_file,
@@ -110,6 +111,13 @@ Status read_sliding_window(const Json& json, ModelConfig& config,
   }
   if (any) config.sliding_window = std::move(windows);
   return ok();
+}
+
+Status read_qwen_windows(const Json& json, ModelConfig& config) {
+  TRY(const bool slides, get_bool_or(json, "use_sliding_window", false, kWhere));
+  if (!slides) return ok();
+  TRY(const int64_t full_layers, get_int_or(json, "max_window_layers", 28, kWhere));
+  return read_sliding_window(json, config, [&](int layer) { return layer >= full_layers; });
 }
 
 Status check_config(const ModelConfig& config) {

@@ -36,6 +36,9 @@ Result<Activation> read_activation(const Json& json, std::string_view key,
 Status read_sliding_window(const Json& json, ModelConfig& config,
                            FunctionRef<bool(int layer)> is_sliding);
 
+// Qwen: the window counts only with "use_sliding_window", and from layer max_window_layers on.
+Status read_qwen_windows(const Json& json, ModelConfig& config);
+
 // What must hold whatever the family: whole head groups, an even rotary part, eps above 0.
 Status check_config(const ModelConfig& config);
 

@@ -143,28 +143,13 @@ void Decoder::forward(const Batch& batch, StatePool* pool, Workspace& work, Tens
 }
 
 size_t Decoder::workspace_bytes(int32_t n_rows, int32_t n_wanted) const {
-  return measure_arena([&](Ops& ops) {
-    const std::vector<int32_t> zeros(static_cast<size_t>(std::max(n_rows, n_wanted)), 0);
-    const Step step{.tokens = std::span(zeros).first(static_cast<size_t>(n_rows)),
-                    .positions = std::span(zeros).first(static_cast<size_t>(n_rows)),
-                    .wanted = std::span(zeros).first(static_cast<size_t>(n_wanted))};
-    run(ops, step, TensorView{});
-  });
+  return measure_step(n_rows, n_wanted,
+                      [&](Ops& ops, const Step& step) { run(ops, step, TensorView{}); });
 }
 
 uint64_t Decoder::bytes_per_token() const {
   uint64_t bytes = weights.lm_head.weight.bytes();
-  for (const DecoderLayer& layer : weights.layers) {
-    for (const Linear* linear :
-         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-      bytes += linear->weight.bytes() + linear->bias.size() * sizeof(float);
-    }
-    for (const Norm* norm : {&layer.attention_norm, &layer.post_attention_norm, &layer.ffn_norm,
-                             &layer.post_ffn_norm}) {
-      bytes += (norm->weight.size() + norm->bias.size()) * sizeof(float);
-    }
-    bytes += (layer.q_norm.size() + layer.k_norm.size()) * sizeof(float);
-  }
+  for (const DecoderLayer& layer : weights.layers) bytes += layer_bytes(layer);
   return bytes;
 }
 
@@ -226,6 +211,19 @@ void request_layer(TensorLoader& loader, const TensorNames& names, const ModelCo
 }
 
 }  // namespace
+
+uint64_t layer_bytes(const DecoderLayer& layer) {
+  uint64_t bytes = (layer.q_norm.size() + layer.k_norm.size()) * sizeof(float);
+  for (const Linear* linear :
+       {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+    bytes += linear->weight.bytes() + linear->bias.size() * sizeof(float);
+  }
+  for (const Norm* norm :
+       {&layer.attention_norm, &layer.post_attention_norm, &layer.ffn_norm, &layer.post_ffn_norm}) {
+    bytes += (norm->weight.size() + norm->bias.size()) * sizeof(float);
+  }
+  return bytes;
+}
 
 void load_norm(TensorLoader& loader, Norm& norm, const ModelConfig& config, std::string_view name) {
   const float add =

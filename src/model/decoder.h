@@ -38,6 +38,8 @@ Result<std::shared_ptr<const Model>> build_decoder(const Architecture& architect
                                                    const ModelConfig& config, TensorLoader& loader,
                                                    const FinishLoading& finish);
 
+// What a token reads of a layer.
+uint64_t layer_bytes(const DecoderLayer& layer);
 // Asks `loader` for a norm as the config has it.
 void load_norm(TensorLoader& loader, Norm& norm, const ModelConfig& config, std::string_view name);
 TensorView apply_norm(Ops& ops, TensorView x, const Norm& norm, const ModelConfig& config);

@@ -1,5 +1,6 @@
 #include "model/step.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -47,6 +48,14 @@ void end_step(const Batch& batch, StatePool* pool) {
   for (const BatchSequence& sequence : batch.sequences) {
     pool->set_length(sequence.state, sequence.start_position + sequence.n_rows);
   }
+}
+
+size_t measure_step(int32_t n_rows, int32_t n_wanted, FunctionRef<void(Ops&, const Step&)> pass) {
+  const std::vector<int32_t> zeros(static_cast<size_t>(std::max(n_rows, n_wanted)), 0);
+  const std::span<const int32_t> rows(zeros.data(), static_cast<size_t>(n_rows));
+  const Step step{
+      .tokens = rows, .positions = rows, .wanted = {zeros.data(), static_cast<size_t>(n_wanted)}};
+  return measure_arena([&](Ops& ops) { pass(ops, step); });
 }
 
 void copy_rows(TensorView from, TensorView to) {

@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "base/function_ref.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 
@@ -24,6 +25,9 @@ Step begin_step(const Batch& batch, StatePool* pool, Workspace& work, int32_t ma
                 bool is_bounded);
 // The states have grown by their rows.
 void end_step(const Batch& batch, StatePool* pool);
+
+// Arena bytes of a pass over n_rows rows, exactly.
+size_t measure_step(int32_t n_rows, int32_t n_wanted, FunctionRef<void(Ops&, const Step&)> pass);
 
 void copy_rows(TensorView from, TensorView to);
 

@@ -114,6 +114,18 @@ void TensorLoader::table(WeightMatrix& out, std::string_view name, int64_t rows,
   }
 }
 
+void TensorLoader::matrix(std::vector<float>& out, std::string_view name, int64_t rows,
+                          int64_t cols) {
+  const std::string full_name = std::string(name) + ".weight";
+  const TensorInfo* found = want(full_name, Shape{rows, cols}, Presence::required);
+  if (!found) return;
+  take_later(full_name, found, [&out, found](ThreadPool&) {
+    out.resize(static_cast<size_t>(found->shape.elements()));
+    weight_format(found->format)
+        .dequantize(out.data(), found->bytes.data(), found->shape.elements());
+  });
+}
+
 void TensorLoader::vector(std::vector<float>& out, std::string_view full_name, int64_t n,
                           Presence presence, float add) {
   const TensorInfo* found = want(full_name, Shape{n}, presence);

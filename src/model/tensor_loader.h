@@ -44,6 +44,8 @@ class TensorLoader {
   // A vector of n floats, full name, plus `add`.
   void vector(std::vector<float>& out, std::string_view full_name, int64_t n,
               Presence presence = Presence::required, float add = 0);
+  // A small matrix as floats, row by row.
+  void matrix(std::vector<float>& out, std::string_view name, int64_t rows, int64_t cols);
   bool has(std::string_view full_name) const { return find(full_name) != nullptr; }
   // The layer's matrix is a part of the file but not asked for: an lm_head that repeats the
   // embedding.

@@ -10,10 +10,7 @@ constexpr std::string_view kNames[] = {"Qwen2ForCausalLM"};
 Status configure(const ConfigInput& input, ModelConfig& config) {
   TRY_STATUS(read_llama_config(input, config));
   config.qkv_bias = true;
-  TRY(const bool slides, get_bool_or(input.json, "use_sliding_window", false, "config.json"));
-  if (!slides) return ok();  // sliding_window is there all the same, and means nothing
-  TRY(const int64_t full_layers, get_int_or(input.json, "max_window_layers", 0, "config.json"));
-  return read_sliding_window(input.json, config, [&](int layer) { return layer >= full_layers; });
+  return read_qwen_windows(input.json, config);
 }
 
 }  // namespace
