@@ -31,15 +31,18 @@ char32_t to_lower(char32_t code_point);
 char32_t to_upper(char32_t code_point);
 
 // General category, grouped as tokenizers ask for it.
-bool is_letter(char32_t code_point);       // L*
-bool is_mark(char32_t code_point);         // M*
-bool is_number(char32_t code_point);       // N*
-bool is_punctuation(char32_t code_point);  // P*
-bool is_symbol(char32_t code_point);       // S*
-bool is_control(char32_t code_point);      // Cc Cf Co Cs Cn
-bool is_whitespace(char32_t code_point);   // White_Space property
-bool is_upper(char32_t code_point);        // Lu
-bool is_lower(char32_t code_point);        // Ll
+bool is_letter(char32_t code_point);           // L*
+bool is_mark(char32_t code_point);             // M*
+bool is_number(char32_t code_point);           // N*
+bool is_punctuation(char32_t code_point);      // P*
+bool is_symbol(char32_t code_point);           // S*
+bool is_control(char32_t code_point);          // Cc Cf Co Cs Cn
+bool is_whitespace(char32_t code_point);       // White_Space property
+bool is_upper(char32_t code_point);            // Lu
+bool is_lower(char32_t code_point);            // Ll
+bool is_title(char32_t code_point);            // Lt
+bool is_decimal_digit(char32_t code_point);    // Nd
+bool is_nonspacing_mark(char32_t code_point);  // Mn
 
 // Columns that a terminal gives to the code point: 0, 1 or 2.
 int display_width(char32_t code_point);

@@ -38,6 +38,13 @@ class Tokenizer {
   // token_bytes(): SentencePiece drops the space before the first word, WordPiece joins "##".
   virtual std::string decode(std::span<const TokenId> ids, bool with_specials = false) const = 0;
 
+  // What `id` adds to a text that is being decoded, as bytes: perhaps half a character. `at_start`:
+  // no token has given any text yet.
+  virtual std::string text_bytes(TokenId id, bool at_start, bool with_specials) const {
+    (void)at_start;
+    return is_special(id) && !with_specials ? std::string() : token_bytes(id);
+  }
+
   virtual int32_t vocab_size() const = 0;
   virtual bool is_special(TokenId id) const = 0;  // control tokens, not text
   virtual std::optional<TokenId> find(std::string_view token) const = 0;  // exact vocabulary entry
@@ -66,7 +73,9 @@ Result<TextAssets> load_text_assets(const std::string& path);
 
 // Turns ids into text as they come: feed() returns only whole UTF-8 characters and holds back a
 // partial one; finish() returns what is left, U+FFFD for what never became a character.
-// The concatenation equals tokenizer.decode() of all ids.
+// The concatenation equals tokenizer.decode() of all ids. To continue a text (a prompt without a
+// template), feed the prompt's ids first and drop what they give: whether a first space is kept
+// depends on what came before.
 class StreamDecoder {
  public:
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool with_specials = false);

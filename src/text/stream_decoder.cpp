@@ -1,0 +1,30 @@
+#include "base/unicode.h"
+#include "text/tokenizer.h"
+
+namespace jiang {
+
+StreamDecoder::StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool with_specials)
+    : tokenizer_(std::move(tokenizer)), with_specials_(with_specials) {}
+
+std::string StreamDecoder::feed(TokenId id) {
+  const std::string bytes = tokenizer_->text_bytes(id, first_, with_specials_);
+  // A token of nothing but its first space still is the first: the next one keeps its own.
+  if (!bytes.empty() ||
+      (!tokenizer_->token_bytes(id).empty() && (with_specials_ || !tokenizer_->is_special(id)))) {
+    first_ = false;
+  }
+  held_ += bytes;
+  const size_t whole = complete_utf8_prefix(held_);
+  const std::string out = replace_invalid_utf8(std::string_view(held_).substr(0, whole));
+  held_.erase(0, whole);
+  return out;
+}
+
+std::string StreamDecoder::finish() {
+  const std::string out = replace_invalid_utf8(held_);
+  held_.clear();
+  first_ = true;
+  return out;
+}
+
+}  // namespace jiang
