@@ -10,6 +10,7 @@
 
 #include "kernels/table.h"
 #include "ops/matmul.h"
+#include "ops/probes.h"
 
 using namespace jiang;
 
@@ -69,6 +70,9 @@ void bench(const WeightFormat& format, int64_t rows, int64_t cols, int copies, T
 int main(int argc, char** argv) {
   const char* threads = std::getenv("THREADS");
   ThreadPool pool(threads ? std::atoi(threads) : 2);
+  std::printf("isa %s, %d threads, read %.1f GB/s, dot products %.0f GMAC/s\n",
+              kernels::level_name(kernels::level()), pool.size(), measure_read_gb_per_s(pool),
+              measure_dot_gop_per_s(pool) / 2);
   std::vector<std::string> names(argv + 1, argv + argc);
   if (names.empty()) names = {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16", "f32"};
   for (const std::string& name : names) {

@@ -84,8 +84,9 @@ static_assert(sizeof(BlockIQ4_XS) == 136, "");
 
 // The non-linear 4-bit codebook of IQ4_NL and IQ4_XS: denser near zero, where weights are.
 static constexpr int8_t kCodebookIq4nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                          1,    13,   25,  38,  53,  69,  89,  113};
+                                              1,    13,   25,  38,  53,  69,  89,  113};
 // E2M1 values times two (OCP MX 1.0): 0 .5 1 1.5 2 3 4 6 and their negatives.
-static constexpr int8_t kCodebookMxfp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static constexpr int8_t kCodebookMxfp4[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                              0, -1, -2, -3, -4, -6, -8, -12};
 
 }  // namespace jiang

@@ -48,6 +48,8 @@ void overlay(Table& table, const Table& level) {
     if (level.matmul[i]) table.matmul[i] = level.matmul[i];
   }
   if (level.quantize) table.quantize = level.quantize;
+  if (level.read_bytes) table.read_bytes = level.read_bytes;
+  if (level.dot_rounds) table.dot_rounds = level.dot_rounds;
 }
 
 void overlay(RowTable& rows, const RowTable& level) {

@@ -41,6 +41,13 @@ struct Table {
 
   // x (cols) of one token -> blocks[b * stride], b < cols / 32.
   void (*quantize)(ActivationBlock* blocks, int64_t stride, const float* x, int64_t cols);
+
+  // What the machine can do at best, for benchmarks to compare with (ops/probes.h).
+  // Reads n bytes, a multiple of 1024, and returns something of them.
+  uint64_t (*read_bytes)(const void* from, int64_t n);
+  // n rounds of independent dot products in registers, by the instructions that matmul uses;
+  // returns how many multiply-accumulates these were.
+  int64_t (*dot_rounds)(int64_t n);
 };
 
 enum class Level : uint8_t {

@@ -6,6 +6,8 @@
 namespace jiang::kernels {
 
 void quantize_avx2(ActivationBlock* blocks, int64_t stride, const float* x, int64_t cols);
+uint64_t read_bytes_avx2(const void* from, int64_t n);
+int64_t dot_rounds_avx2(int64_t n);
 void matmul_f32_avx2(const MatmulTile* tile);
 void matmul_f16_avx2(const MatmulTile* tile);
 void matmul_bf16_avx2(const MatmulTile* tile);

@@ -10,6 +10,8 @@ extern const Table kAvx2 = {
                matmul_iq4_xs_avx2, matmul_q6_k_avx2, matmul_q8_0_avx2, matmul_q5_1_avx2,
                matmul_q5_k_avx2, matmul_q3_k_avx2, matmul_q2_k_avx2},
     .quantize = quantize_avx2,
+    .read_bytes = read_bytes_avx2,
+    .dot_rounds = dot_rounds_avx2,
 };
 
 }  // namespace jiang::kernels

@@ -288,6 +288,34 @@ void quantize(ActivationBlock* blocks, int64_t stride, const float* x, int64_t c
   }
 }
 
+// ---- probes
+
+uint64_t read_bytes(const void* from, int64_t n) {
+  const auto* words = static_cast<const uint64_t*>(from);
+  uint64_t sums[8] = {};
+  for (int64_t i = 0; i < n / 8; i += 8) {
+    for (int j = 0; j < 8; ++j) sums[j] += words[i + j];
+  }
+  uint64_t sum = 0;
+  for (const uint64_t s : sums) sum += s;
+  return sum;
+}
+
+// 16-bit products with 32-bit sums, which SSE2 and NEON have instructions for.
+int64_t dot_rounds(int64_t n) {
+  int16_t a[256], b[256];
+  for (int i = 0; i < 256; ++i) a[i] = b[i] = static_cast<int16_t>(i % 16);
+  int32_t sum = 0;
+  for (int64_t round = 0; round < n; ++round) {
+    __asm__ volatile("" : : "r"(a), "r"(b) : "memory");  // or the rounds would be found to be equal
+    int32_t part = 0;
+    for (int i = 0; i < 256; ++i) part += a[i] * b[i];
+    sum ^= part;
+  }
+  __asm__ volatile("" : : "r"(sum));
+  return n * 256;
+}
+
 }  // namespace
 
 extern const Table kScalar = {
@@ -310,6 +338,8 @@ extern const Table kScalar = {
             matmul_integer<Packed::q2_k>,
         },
     .quantize = quantize,
+    .read_bytes = read_bytes,
+    .dot_rounds = dot_rounds,
 };
 
 }  // namespace jiang::kernels
