@@ -1,6 +1,6 @@
 #include "base/json.h"
 
-#include <set>
+#include <unordered_set>
 
 #include "base/file.h"
 #include "base/json_value.h"
@@ -8,38 +8,32 @@
 namespace jiang {
 namespace {
 
-// Walks the tokens before a value tree exists: nlohmann's own parser neither bounds the depth nor
-// refuses duplicate keys, and its tree's destructor would recurse as deep as the input goes.
-class LimitChecker : public nlohmann::json_sax<Json> {
+// Builds the value tree token by token: nlohmann's own parser neither bounds the depth nor refuses
+// duplicate keys, and takes time quadratic in the members of an object (a Json object is a list).
+class TreeBuilder : public nlohmann::json_sax<Json> {
  public:
-  explicit LimitChecker(int max_depth) : max_depth_(max_depth) {}
+  explicit TreeBuilder(int max_depth) : max_depth_(static_cast<size_t>(max_depth)) {}
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override {
-    keys_.emplace_back();
-    return enter();
-  }
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return add(value); }
+  bool string(string_t& value) override { return add(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // not in JSON
+  bool start_object(std::size_t) override { return enter(Json::object()); }
   bool key(string_t& name) override {
-    if (keys_.back().insert(name).second) return true;
+    Level& level = levels_.back();
+    if (level.keys.insert(name).second) {
+      level.key = std::move(name);
+      return true;
+    }
     problem = fmt::format("key \"{}\" stands twice in one object", name.substr(0, 80));
     return false;
   }
-  bool end_object() override {
-    keys_.pop_back();
-    --depth_;
-    return true;
-  }
-  bool start_array(std::size_t) override { return enter(); }
-  bool end_array() override {
-    --depth_;
-    return true;
-  }
+  bool end_object() override { return leave(); }
+  bool start_array(std::size_t) override { return enter(Json::array()); }
+  bool end_array() override { return leave(); }
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
     // nlohmann's text begins "[json.exception.parse_error.101] parse error at line ...: "
@@ -50,18 +44,51 @@ class LimitChecker : public nlohmann::json_sax<Json> {
     return false;
   }
 
+  Json root;
   std::string problem;
 
  private:
-  bool enter() {
-    if (++depth_ <= max_depth_) return true;
-    problem = fmt::format("JSON is nested deeper than {} levels", max_depth_);
-    return false;
+  // An object or array that is still open. It is the last element of the level above, which
+  // therefore does not move it.
+  struct Level {
+    Json* value;
+    std::string key;  // of the member to come
+    std::unordered_set<std::string> keys;
+  };
+
+  template <class T>
+  bool add(T&& value) {
+    place(std::forward<T>(value));
+    return true;
+  }
+  template <class T>
+  Json* place(T&& value) {
+    if (levels_.empty()) return &(root = Json(std::forward<T>(value)));
+    Level& level = levels_.back();
+    if (level.value->is_array()) {
+      auto& array = level.value->get_ref<Json::array_t&>();
+      return &array.emplace_back(std::forward<T>(value));
+    }
+    auto& members = level.value->get_ref<Json::object_t&>();
+    Json::object_t::Container& list = members;  // past ordered_map's search for the key
+    return &list.emplace_back(std::move(level.key), std::forward<T>(value)).second;
+  }
+  bool enter(Json&& empty) {
+    if (levels_.size() == max_depth_) {
+      problem = fmt::format("JSON is nested deeper than {} levels", max_depth_);
+      return false;
+    }
+    Json* value = place(std::move(empty));
+    levels_.push_back({value, {}, {}});
+    return true;
+  }
+  bool leave() {
+    levels_.pop_back();
+    return true;
   }
 
-  int max_depth_;
-  int depth_ = 0;
-  std::vector<std::set<std::string>> keys_;
+  size_t max_depth_;
+  std::vector<Level> levels_;
 };
 
 const char* type_name(const Json& value) {
@@ -97,13 +124,13 @@ Result<Json> parse_json(std::string_view text, std::string_view where, JsonLimit
     return fail(ErrorKind::too_large, "{}: {} bytes of JSON, at most {} are allowed", where,
                 text.size(), limits.max_bytes);
   }
-  LimitChecker checker(limits.max_depth);
-  if (!Json::sax_parse(text.begin(), text.end(), &checker)) {
-    return fail(ErrorKind::bad_file, "{}: {}", where, checker.problem);
+  // nlohmann takes a NUL for the end of the text.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return fail(ErrorKind::bad_file, "{}: not valid JSON at byte {}: a NUL", where, nul);
   }
-  Json value = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return fail(ErrorKind::bad_file, "{}: not valid JSON", where);
-  return value;
+  TreeBuilder builder(limits.max_depth);
+  if (Json::sax_parse(text.begin(), text.end(), &builder)) return std::move(builder.root);
+  return fail(ErrorKind::bad_file, "{}: {}", where, builder.problem);
 }
 
 Result<Json> parse_json_file(const std::string& path, JsonLimits limits) {

@@ -30,6 +30,28 @@ TEST(Json, RefusesDepthSizeAndDuplicates) {
   EXPECT_EQ(error_of(R"({"a":1,"b":{"a":2}})"), "");
 }
 
+TEST(Json, RefusesNulsBehindTheDocument) {
+  EXPECT_NE(error_of(std::string_view("{}\0", 3)).find("a NUL"), std::string::npos);
+  EXPECT_NE(error_of(std::string_view("{\"a\0\":1}", 8)), "");
+}
+
+TEST(Json, BuildsEveryKindOfValue) {
+  const char* text = R"({"a":[1,-2,2.5,"x\\n",{"b":[],"c":{}}],"d":null,"e":true,"f":[[[]]]})";
+  EXPECT_EQ(to_string(*parse_json(text, "x")), text);
+  EXPECT_EQ(to_string(*parse_json("\"s\"", "x")), "\"s\"");
+  EXPECT_EQ(to_string(*parse_json(" 7 ", "x")), "7");
+}
+
+// Quadratic time would take minutes here.
+TEST(Json, AQuarterMillionMembersAreReadInTheirOrder) {
+  std::string text = "{";
+  for (int i = 0; i < 250'000; ++i) text += fmt::format("{}\"k{}\":{}", i ? "," : "", i, i);
+  const auto json = parse_json(text + "}", "x");
+  ASSERT_TRUE(json);
+  EXPECT_EQ(json->size(), 250'000u);
+  EXPECT_EQ(std::prev(json->end()).key(), "k249999");
+}
+
 TEST(Json, TypedLookupsNameTheKeyAndWhatWasFound) {
   const Json json =
       *parse_json(R"({"n":4096.0,"s":"x","f":1.5,"big":18446744073709551615,"z":null})", "x");

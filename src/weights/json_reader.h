@@ -15,6 +15,11 @@ namespace jiang {
 class JsonReader : public nlohmann::json_sax<Json> {
  public:
   Status read(std::string_view text, std::string_view where) {
+    // nlohmann takes a NUL for the end of the text.
+    if (text.find('\0') != std::string_view::npos) {
+      return fail(ErrorKind::bad_file, "{}: not valid JSON: a NUL at byte {}", where,
+                  text.find('\0'));
+    }
     if (Json::sax_parse(text.begin(), text.end(), this)) return ok();
     return fail(ErrorKind::bad_file, "{}: {}", where, problem_);
   }
