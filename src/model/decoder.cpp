@@ -148,7 +148,7 @@ size_t Decoder::workspace_bytes(int32_t n_rows, int32_t n_wanted) const {
 }
 
 uint64_t Decoder::bytes_per_token() const {
-  uint64_t bytes = weights.lm_head.weight.bytes();
+  uint64_t bytes = weights.lm_head.weight.bytes() + norm_bytes(weights.final_norm);
   for (const DecoderLayer& layer : weights.layers) bytes += layer_bytes(layer);
   return bytes;
 }
@@ -212,6 +212,10 @@ void request_layer(TensorLoader& loader, const TensorNames& names, const ModelCo
 
 }  // namespace
 
+uint64_t norm_bytes(const Norm& norm) {
+  return (norm.weight.size() + norm.bias.size()) * sizeof(float);
+}
+
 uint64_t layer_bytes(const DecoderLayer& layer) {
   uint64_t bytes = (layer.q_norm.size() + layer.k_norm.size()) * sizeof(float);
   for (const Linear* linear :
@@ -220,7 +224,7 @@ uint64_t layer_bytes(const DecoderLayer& layer) {
   }
   for (const Norm* norm :
        {&layer.attention_norm, &layer.post_attention_norm, &layer.ffn_norm, &layer.post_ffn_norm}) {
-    bytes += (norm->weight.size() + norm->bias.size()) * sizeof(float);
+    bytes += norm_bytes(*norm);
   }
   return bytes;
 }
@@ -246,7 +250,13 @@ Result<std::shared_ptr<const Model>> build_decoder(const Architecture& architect
   const TensorNames& names = architecture.names;
   auto model = std::make_shared<Decoder>(config, loader.shared_source());
   DecoderWeights& w = model->weights;
-  loader.table(w.embedding, names.embedding, config.vocab_size, config.hidden_size);
+  // Of a tied pair some checkpoints keep the head, most keep the embedding.
+  std::string_view embedding = names.embedding;
+  if (config.tie_word_embeddings && !loader.has(std::string(names.embedding) + ".weight") &&
+      loader.has(std::string(names.lm_head) + ".weight")) {
+    embedding = names.lm_head;
+  }
+  loader.table(w.embedding, embedding, config.vocab_size, config.hidden_size);
   if (config.learned_positions) {
     loader.table(w.positions, names.positions, config.max_position_embeddings, config.hidden_size);
   }
@@ -255,12 +265,10 @@ Result<std::shared_ptr<const Model>> build_decoder(const Architecture& architect
     request_layer(loader, names, config, i, w.layers[static_cast<size_t>(i)]);
   }
   load_norm(loader, w.final_norm, config, names.final_norm);
-  if (config.tie_word_embeddings) {
-    loader.linear(w.lm_head, names.embedding, config.vocab_size, config.hidden_size);
-    loader.skip(std::string(names.lm_head) + ".weight");
-  } else {
-    loader.linear(w.lm_head, names.lm_head, config.vocab_size, config.hidden_size);
-  }
+  const bool is_tied = config.tie_word_embeddings;
+  loader.linear(w.lm_head, is_tied ? embedding : names.lm_head, config.vocab_size,
+                config.hidden_size);
+  if (is_tied) loader.skip(std::string(names.lm_head) + ".weight");
   TRY_STATUS(finish(loader));
   model->set_parameter_count(loader.parameter_count());
   return std::shared_ptr<const Model>(std::move(model));

@@ -39,6 +39,7 @@ Result<std::shared_ptr<const Model>> build_decoder(const Architecture& architect
                                                    const FinishLoading& finish);
 
 // What a token reads of a layer.
+uint64_t norm_bytes(const Norm& norm);
 uint64_t layer_bytes(const DecoderLayer& layer);
 // Asks `loader` for a norm as the config has it.
 void load_norm(TensorLoader& loader, Norm& norm, const ModelConfig& config, std::string_view name);

@@ -98,7 +98,7 @@ uint64_t Encoder::bytes_per_token() const {
 }
 
 uint64_t Encoder::weight_bytes() const {
-  uint64_t bytes = bytes_per_token() + types.size() * sizeof(float);
+  uint64_t bytes = bytes_per_token() + types.size() * sizeof(float) + norm_bytes(embedding_norm);
   for (const WeightMatrix* table : {&words, &positions})
     bytes += table->row_bytes() * static_cast<uint64_t>(table->rows);
   return bytes;

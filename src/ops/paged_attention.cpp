@@ -16,6 +16,8 @@ static_assert(kernels::kMaxHeadDim == kWidestHead, "");
 
 // Queries that share a block while it is in the cache.
 constexpr int32_t kMaxQueries = 64;
+// Below this many products waking the other threads costs more than they save.
+constexpr int64_t kWorthSharing = 32768;
 
 size_t element_bytes(KvType type) { return type == KvType::f32 ? 4 : 2; }
 
@@ -218,11 +220,14 @@ void PagedAttention::attend(ThreadPool& pool, const kernels::RowTable& rows, Ten
 
   first_unit_.clear();
   int64_t n_units = 0;
+  int64_t n_scores = 0;
   for (const SequenceRows& sequence : sequences) {
     JIANG_CHECK(!cache || static_cast<int64_t>(sequence.blocks.size()) * kKvBlockTokens >=
                               int64_t{sequence.start_position} + sequence.n_rows,
                 "blocks were reserved for every position");
     first_unit_.push_back(n_units);
+    n_scores +=
+        int64_t{sequence.n_rows} * (sequence.start_position + sequence.n_rows) * params.n_heads;
     if (sequence.n_rows > 0) n_units += Tiling(sequence.n_rows, params, pool.size()).count();
   }
 
@@ -235,6 +240,10 @@ void PagedAttention::attend(ThreadPool& pool, const kernels::RowTable& rows, Ten
     attend_tile(rows, inputs, sequence,
                 tiling.tile(unit - first_unit_[index], sequence.n_rows, params));
   };
+  if (n_scores * params.head_dim < kWorthSharing) {
+    for (int64_t unit = 0; unit < n_units; ++unit) run_unit(unit);
+    return;
+  }
   // Units differ in size, so threads take the next one as they come free.
   std::atomic<int64_t> next{0};
   pool.run([&](int) {

@@ -350,7 +350,7 @@ class Reference {
     const std::string embedding = gpt2  ? "transformer.wte"
                                   : glm ? "transformer.embedding.word_embeddings"
                                         : "model.embed_tokens";
-    Matrix x = embed(tokens, embedding);
+    Matrix x = embed(tokens, find(embedding + ".weight") ? embedding : "lm_head");  // tied: either
     if (gpt2) x = add_positions(std::move(x), "transformer.wpe");
     const size_t q_cols = s_.heads * s_.head_dim, kv_cols = s_.kv_heads * s_.head_dim;
     for (size_t i = 0; i < s_.layers; ++i) {
