@@ -21,6 +21,15 @@ extern const RowTable kAvx512Rows;
 
 namespace {
 
+// What each level adds, by Level.
+#if defined(__x86_64__)
+const Table* const kTables[kLevelCount] = {&kScalar, &kAvx2, &kAvx512, &kAvx512Vnni};
+const RowTable* const kRowTables[kLevelCount] = {&kScalarRows, &kAvx2Rows, &kAvx512Rows, nullptr};
+#else
+const Table* const kTables[kLevelCount] = {&kScalar};
+const RowTable* const kRowTables[kLevelCount] = {&kScalarRows};
+#endif
+
 // The highest level whose instructions the CPU has and whose registers the system saves.
 Level cpu_level() {
 #if defined(__x86_64__)
@@ -83,14 +92,10 @@ struct Choice {
     Table table = kScalar;
     RowTable rows = kScalarRows;
     for (int i = 0; i < kLevelCount; ++i) {
-#if defined(__x86_64__)
       if (i <= static_cast<int>(best)) {
-        if (i == static_cast<int>(Level::avx2)) overlay(table, kAvx2), overlay(rows, kAvx2Rows);
-        if (i == static_cast<int>(Level::avx512))
-          overlay(table, kAvx512), overlay(rows, kAvx512Rows);
-        if (i == static_cast<int>(Level::avx512_vnni)) overlay(table, kAvx512Vnni);
+        if (kTables[i]) overlay(table, *kTables[i]);
+        if (kRowTables[i]) overlay(rows, *kRowTables[i]);
       }
-#endif
       tables[i] = table;
       row_tables[i] = rows;
     }
