@@ -1,59 +1,61 @@
-// Quantise a model into a GGUF file: the `save_low_bit` of jiang.
+// Quantise a model into a GGUF file that llama.cpp loads: the `save_low_bit` of jiang.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/metadata.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "convert/importance_matrix.h"
 #include "quant/weight_format.h"
 #include "weights/tensor_source.h"
 
 namespace jiang {
 
-// Mean square of each input column of each linear layer, keyed by the weight's HF name; collected
-// by `jiang imatrix`. Kept in a GGUF file as llama.cpp writes and reads it (and its older .dat).
-struct ImportanceMatrix {
-  std::map<std::string, std::vector<float>, std::less<>> columns;
-  int64_t chunks = 0;
-};
-Result<ImportanceMatrix> read_importance_matrix(const std::string& path);
-Status write_importance_matrix(const std::string& path, const ImportanceMatrix& matrix);
-
-// A named recipe: one format, or a mixture ("q4_k_m"), or IPEX-LLM's name for one ("sym_int4").
+// A named recipe: one format, or a mixture ("q4_k_m"). As in llama.cpp the output matrix (or the
+// embeddings that serve as it) gets q6_k in all but the widest, and some tensors of a mixture get
+// more bits than others (quantize_recipes.cpp has the table).
 struct QuantizeType {
-  std::string name;
-  Format base;
+  std::string name;  // "q4_0", also where IPEX-LLM's "sym_int4" was asked for
+  Format base = Format::f32;
 };
 Result<QuantizeType> find_quantize_type(std::string_view name);  // with did-you-mean
+// The recipes, then the other names that people know for them ("sym_int4", "fp16").
 std::vector<std::string> quantize_type_names();
 
 struct QuantizeProgress {
   std::string tensor;
-  uint64_t bytes_done = 0;
+  uint64_t bytes_done = 0;  // of the source
   uint64_t bytes_total = 0;
 };
 
 struct QuantizeReport {
   struct Row {
-    std::string tensor;
+    std::string tensor;  // GGUF spelling
     Format from, to;
     bool fallback = false;    // the wanted format's blocks do not divide the row
     double relative_mse = 0;  // sum (x - q(x))^2 / sum x^2
   };
   std::vector<Row> rows;
+  std::vector<std::string> left_out;  // tensors of the source that GGUF has no place for
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
 };
 
 struct QuantizeOptions {
   const ImportanceMatrix* importance = nullptr;
-  std::function<bool(const QuantizeProgress&)> progress;  // false: stop, leaving nothing behind
+  // Called between pieces of work, from the calling thread. False: stop, leaving nothing behind.
+  std::function<bool(const QuantizeProgress&)> progress;
+  // Keys to add or replace: the tokenizer of an HF folder (text's tokenizer_to_gguf_metadata).
+  Metadata extra_metadata;
+  // Every matrix in the base format, the output matrix too.
+  bool pure = false;
+  // Tensors that are quantised already lose twice when they are quantised anew.
+  bool allow_requantize = false;
 };
 
 Result<QuantizeReport> quantize_model(const TensorSource& source, const std::string& out,
