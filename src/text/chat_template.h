@@ -5,6 +5,7 @@
 // Immutable after parse(); any thread may render.
 #pragma once
 
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,8 +26,8 @@ struct PromptSegment {
 std::string join(const std::vector<PromptSegment>& segments);
 
 struct TemplateLimits {
-  int64_t max_steps = 2'000'000;
-  int max_depth = 200;
+  int64_t max_steps = 10'000'000;  // nodes evaluated, elements visited, bytes scanned / 64
+  int max_depth = 200;             // calls within calls
   size_t max_output_bytes = size_t{16} << 20;
 };
 
@@ -37,8 +38,13 @@ class ChatTemplate {
 
   // `context` is an object: messages, tools, add_generation_prompt, bos_token, eos_token, and
   // whatever else the template reads. The template's own raise_exception("...") is an
-  // invalid_argument error with its text.
-  Result<std::vector<PromptSegment>> render(const Json& context, TemplateLimits limits = {}) const;
+  // invalid_argument error with its line and text.
+  //
+  // Template text are the literals of the template, top-level strings named *_token (bos_token ...)
+  // and the roles of messages where they are plain words; everything else is data.
+  // `now` is what strftime_now tells; the local time when null.
+  Result<std::vector<PromptSegment>> render(const Json& context, TemplateLimits limits = {},
+                                            const std::tm* now = nullptr) const;
 
  private:
   struct Program;
