@@ -4,6 +4,7 @@
 
 #include "base/json_value.h"
 #include "tests/support/case_file.h"
+#include "tests/support/test_data.h"
 #include "text/chat_template.h"
 
 namespace jiang {
@@ -30,8 +31,8 @@ Result<std::vector<PromptSegment>> render(const std::string& source, const Json&
 
 TEST(ChatTemplateCases, AllRenderAsTheyShould) {
   size_t count = 0;
-  for (const auto& file :
-       std::filesystem::directory_iterator(JIANG_SOURCE_DIR "/tests/cases/chat_template")) {
+  const std::string folder = source_dir() + std::string("/tests/cases/chat_template");
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
     Json context = Json::object();
     for (const Case& test : read_cases(file.path().string())) {
       SCOPED_TRACE(test.where + ": " + test.name);

@@ -7,7 +7,8 @@
 namespace jiang {
 namespace {
 
-Result<std::vector<PromptSegment>> render(std::string_view source, const Json& context = Json::object(),
+Result<std::vector<PromptSegment>> render(std::string_view source,
+                                          const Json& context = Json::object(),
                                           TemplateLimits limits = {}) {
   TRY(const ChatTemplate chat_template, ChatTemplate::parse(source));
   return chat_template.render(context, limits);
@@ -24,14 +25,15 @@ std::string origins(std::string_view source, const Json& context) {
   if (!rendered) return rendered.error().message;
   std::string out;
   for (const PromptSegment& segment : *rendered) {
-    out += (out.empty() ? "" : "|") + std::string(segment.from_template ? "T:" : "D:") + segment.text;
+    out +=
+        (out.empty() ? "" : "|") + std::string(segment.from_template ? "T:" : "D:") + segment.text;
   }
   return out;
 }
 
 TEST(ChatTemplate, ErrorsNameTheLineOfTheTemplate) {
   EXPECT_EQ(error_of("a\n{{ 1 }}\n  {{ x.y }}"), "chat template, line 3: 'x' is undefined");
-  EXPECT_EQ(error_of("a\n{% for %}"), "chat template, line 2: unexpected '%}'");
+  EXPECT_EQ(error_of("a\n{% for %}"), "chat template, line 2: expected a variable name, got '%}'");
   EXPECT_EQ(error_of("{% macro m() %}\n{{ raise_exception('no') }}{% endmacro %}\n\n{{ m() }}"),
             "chat template, line 2: no");
   EXPECT_EQ(error_of("{% if x %}\n{{ 1 | sideways }}{% endif %}", {{"x", 1}}),
@@ -98,7 +100,7 @@ TEST(ChatTemplateHostile, LongLoopsRunOutOfSteps) {
       "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}"
       "{% set x = a + b %}{% endfor %}{% endfor %}{% endfor %}";
   EXPECT_NE(error_of(nested).find("more than 10000000 steps"), std::string::npos);
-  EXPECT_NE(error_of("{% for n in range(99999) recursive %}{{ loop(range(99999)) }}{% endfor %}")
+  EXPECT_NE(error_of("{% for n in range(2) recursive %}{{ loop(range(2)) }}{% endfor %}")
                 .find("deeper than 200"),
             std::string::npos);
   // Work that hides in one expression counts too.
@@ -131,13 +133,13 @@ TEST(ChatTemplateHostile, DeepNestingIsAnError) {
            "{{ x" + repeat("[0]", 100'000) + " }}",
            "{{ x" + repeat("()", 100'000) + " }}",
            "{{ x" + repeat("|e", 100'000) + " }}",
-           "{{ x" + repeat(" is string", 1) + repeat(" if 1 else 2", 100'000) + " }}",
+           "{{ x" + repeat(" if 1 else 2", 50'000) + " }}",
            "{{ " + repeat("1 if 1 else ", 50'000) + "2 }}",
            repeat("{% if 1 %}", 100'000) + repeat("{% endif %}", 100'000).substr(0, 1),
            repeat("{% for i in x %}", 50'000),
            repeat("{% macro m() %}", 50'000),
            repeat("{% set x %}", 50'000),
-           "{% for " + repeat("(", 100'000) + "a in x %}",
+           "{% for " + repeat("(", 100'000) + "a" + repeat(")", 100'000) + " in x %}",
        }) {
     EXPECT_NE(error_of(source).find(deep), std::string::npos)
         << source.substr(0, 40) << " gives " << error_of(source);
@@ -149,17 +151,19 @@ TEST(ChatTemplateHostile, DeepNestingIsAnError) {
 }
 
 TEST(ChatTemplateHostile, DeepValuesAreAnErrorAndTakenApartSafely) {
-  const std::string grow = "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}"
-                           "{% set ns.x = [ns.x] %}{% endfor %}";
+  const std::string grow =
+      "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}"
+      "{% set ns.x = [ns.x] %}{% endfor %}";
   EXPECT_TRUE(render(grow));
   for (const char* use : {"{{ ns.x }}", "{{ ns.x | tojson }}", "{{ ns.x == [ns.x] }}",
                           "{{ [ns.x, [ns.x]] | sort }}", "{{ [ns.x] | unique | list }}"}) {
     EXPECT_NE(error_of(grow + use), "") << use;
     EXPECT_FALSE(render(grow + use)) << use;
   }
-  EXPECT_TRUE(render("{% set ns = namespace() %}{% set ns.x = ns %}{% set ns.y = [ns] %}"
-                     "{% for i in [1, 2] %}{% set ns.l = loop %}{{ loop.changed(loop) }}"
-                     "{% endfor %}{% macro m() %}{% endmacro %}{% set ns.m = m %}"));
+  EXPECT_TRUE(
+      render("{% set ns = namespace() %}{% set ns.x = ns %}{% set ns.y = [ns] %}"
+             "{% for i in [1, 2] %}{% set ns.l = loop %}{{ loop.changed(loop) }}"
+             "{% endfor %}{% macro m() %}{% endmacro %}{% set ns.m = m %}"));
   EXPECT_FALSE(render("{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}"));
 }
 
@@ -210,7 +214,8 @@ TEST(ChatTemplateHostile, NothingOfTheHostCanBeReached) {
            "{{ s['__class__'] }}",
            "{% set ns = namespace() %}{{ ns.__class__ }}",
            "{% for i in [1] %}{{ loop._iterator }}{{ loop.__class__ }}{% endfor %}",
-           "{{ self }}{{ environment }}{{ os }}{{ __import__ }}{{ open }}{{ eval }}{{ get_flashed }}",
+           "{{ self }}{{ environment }}{{ os }}{{ __import__ }}{{ open }}{{ eval }}{{ get_flashed "
+           "}}",
        }) {
     const auto rendered = render(source, context);
     ASSERT_TRUE(rendered) << source << ": " << rendered.error().message;
@@ -231,7 +236,7 @@ TEST(ChatTemplateHostile, NothingOfTheHostCanBeReached) {
 }
 
 TEST(ChatTemplateHostile, BytesThatAreNoTextAreAnErrorOrPassThrough) {
-  for (const std::string source :
+  for (const std::string& source :
        {std::string("\xff\xfe{{ 1 }}"), std::string("{{ '\xff' | upper }}"), std::string(5, '\0'),
         std::string("{{ '\xe4\xbd' | title | list }}{{ '\xf0\x9f' ~ '\x98' }}")}) {
     EXPECT_TRUE(render(source)) << source;

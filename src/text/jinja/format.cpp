@@ -34,6 +34,10 @@ Error bad_format(std::string_view what) {
   return fail(ErrorKind::invalid_argument, "format string: {}", what);
 }
 
+Error too_wide() {
+  return fail(ErrorKind::too_large, "format string: a width or precision is too large");
+}
+
 Status append_padded(Budget& budget, Text& out, const Text& text, const Spec& spec,
                      char default_align) {
   const auto size = static_cast<int64_t>(count_code_points(text.bytes()));
@@ -86,7 +90,7 @@ struct Number {
 };
 
 Result<Number> number_text(const Value& value, const Spec& spec) {
-  if (spec.precision > kMaxPrecision) return bad_format("precision too large");
+  if (spec.precision > kMaxPrecision) return too_wide();
   Number out;
   const char type = spec.type ? spec.type : value.is(Kind::real) ? 'r' : 'd';
   switch (type) {
@@ -216,7 +220,7 @@ Result<Spec> parse_spec(std::string_view text) {
   }
   if (i < text.size()) spec.type = text[i++];
   if (i < text.size()) return bad_format("invalid format specification");
-  if (spec.width > kMaxWidth || spec.precision > kMaxWidth) return bad_format("width too large");
+  if (spec.width > kMaxWidth || spec.precision > kMaxWidth) return too_wide();
   return spec;
 }
 
@@ -363,7 +367,7 @@ class PercentFormatter {
       }
       TRY(value, take());
     }
-    if (spec.width > kMaxWidth || spec.precision > kMaxWidth) return bad_format("width too large");
+    if (spec.width > kMaxWidth || spec.precision > kMaxWidth) return too_wide();
     return append(value, spec);
   }
 
