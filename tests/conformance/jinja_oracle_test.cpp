@@ -92,7 +92,7 @@ void compare(const std::vector<OracleCase>& cases) {
     ASSERT_TRUE(rendered) << rendered.error().message;
     EXPECT_EQ(join(*rendered), answer["text"].get<std::string>());
   }
-  EXPECT_LT(raised, cases.size() / 2);
+  EXPECT_LT(raised, cases.size() * 2 / 3) << "is the oracle broken?";
 }
 
 // The templates in the data: files, and those inside tokenizer_config.json.
