@@ -237,7 +237,12 @@ class Translator {
     Json scaling = Json::object();
     const GgufTensorEntry* factors_long = tensor("rope_factors_long.weight");
     const GgufTensorEntry* factors_short = tensor("rope_factors_short.weight");
-    if (factors_long && factors_short) {
+    if (!factors_long != !factors_short) {
+      return fail(ErrorKind::bad_file,
+                  "{}: of rope_factors_long.weight and rope_factors_short.weight one is missing",
+                  where_);
+    }
+    if (factors_long) {
       type = "longrope";
       TRY(scaling["short_factor"], f32_values(*factors_short));
       TRY(scaling["long_factor"], f32_values(*factors_long));

@@ -173,6 +173,12 @@ TEST(GgufSource, RopeFactorsMustBePositiveFloats) {
   }
 }
 
+TEST(GgufSource, LongRopeNeedsBothTablesOfFactors) {
+  GgufBytes file = tiny_gguf("phi3");
+  file.floats("rope_factors_long.weight", {1, 2});
+  EXPECT_THAT(error_of(file), HasSubstr("one is missing"));
+}
+
 TEST(GgufSource, TwoTensorsThatAreTheSameInTheEndAreRefused) {
   GgufBytes file = tiny_llama();
   file.zeros("model.norm.weight", {64});
