@@ -44,11 +44,11 @@ async function tokenize({model: path, texts, specials}) {
   return {ids: texts.map((text) => (text === "" ? [] : model.tokenize(text, specials)))};
 }
 
-async function embed({model: path, ids}) {
+async function embed({model: path, text}) {
   const model = await load(path, false);
-  const context = await model.createEmbeddingContext({contextSize: Math.max(64, ids.length + 2), threads: 2});
+  const context = await model.createEmbeddingContext({contextSize: 64, threads: 2});
   try {
-    return {vector: [...(await context.getEmbeddingFor(ids)).vector]};
+    return {vector: [...(await context.getEmbeddingFor(text)).vector]};
   } finally {
     await context.dispose();
   }

@@ -27,17 +27,40 @@ async function weights() {
   }
 }
 
-// The tiny fixture of every family, written by `golden_test --write-fixtures`.
+// The tiny fixture of every family, written by tests/peers/write_fixtures.cpp.
 async function families() {
   report.section("families (tiny fixtures with the family's shape)");
   const folder = join(root, "build/peers/fixtures");
   const files = filesIn(folder, /\.gguf$/);
   if (files.length === 0) report.skip("no fixtures were written");
   for (const file of files) {
-    await report.check(basename(file), async () => {
-      report.model(basename(file), await compareModel(llama, file, someIds(40, 90, 7), 1e-2));
+    const name = basename(file);
+    await report.check(name, async () => {
+      if (name.startsWith("bert")) return encoder(file);
+      // llama.cpp has no window for the architecture "llama": Mistral is compared up to its window.
+      const n = name.startsWith("mistral") ? kMistralWindow : 40;
+      report.model(name, await compareModel(llama, file, someIds(n, 250, 7), 1e-2));
     });
   }
+}
+
+const kMistralWindow = 20;
+
+async function encoder(file) {
+  const texts = ["hello world", "a sentence, with a comma", "x"];
+  const ours = jiang(["embed", file], texts.join("\n") + "\n").toString().trim().split("\n").map((line) => JSON.parse(line));
+  let worst = 0;
+  for (const [i, text] of texts.entries()) {
+    const {vector} = await llama.ask({command: "embed", model: file, text});
+    const unit = (values) => {
+      const length = Math.hypot(...values);
+      return values.map((value) => value / length);
+    };
+    const theirs = unit(vector);
+    const mine = unit(ours[i]);
+    theirs.forEach((value, j) => (worst = Math.max(worst, Math.abs(value - mine[j]) || (mine[j] === undefined ? Infinity : 0))));
+  }
+  report.row(worst <= 1e-2, basename(file), `unit vectors differ by ${worst.toExponential(1)} (allowed 0.01)`);
 }
 
 const quantTypes = [
@@ -66,6 +89,16 @@ const ownTexts = [
   "👩‍👩‍👧‍👦 🚀 🇨🇳 e\u0301", "don't I'll WE'VE they're", "<s>[INST]</s> <|im_start|>user", "a".repeat(300), "...!!!???---", "\u00a0\u3000x\u200b",
 ];
 
+// Where llama.cpp leaves Hugging Face's tokenizer, and jiang does not follow it: counted, not compared.
+const llamaDeviates = [
+  // Of a character's decomposition it keeps the first part, and it strips all marks where BERT strips Mn.
+  {file: /bert/, text: /[\uac00-\ud7a3\p{Mc}\p{Me}]/u},
+  // A word of more than 100 letters is unknown to BERT.
+  {file: /bert/, text: /\S{101}/},
+  // "</s>", an added token that is not special, becomes a control token there because of its name.
+  {file: /phi-3/, text: /<\/s>/},
+];
+
 async function tokenize() {
   report.section("tokens (texts of ggml-vocab and our own)");
   const folder = join(data, "tokenizers/ggml-vocab");
@@ -74,11 +107,11 @@ async function tokenize() {
   for (const file of files) {
     await report.check(basename(file), async () => {
       const texts = [...readFileSync(`${file}.inp`, "utf8").split("\n__ggml_vocab_test__\n"), ...ownTexts]
-        .filter((text) => text !== "");
+        .filter((text) => text !== "" && !llamaDeviates.some((row) => row.file.test(file) && row.text.test(text)));
       const theirs = (await llama.ask({command: "tokenize", model: file, texts, specials: false})).ids;
       const wrong = texts.filter((text, i) => JSON.stringify(jiangTokenize(file, text)) !== JSON.stringify(theirs[i]));
       report.row(wrong.length === 0, basename(file),
-                 wrong.length === 0 ? `${texts.length} texts` : `${wrong.length} of ${texts.length} differ, first ${JSON.stringify(wrong[0]).slice(0, 80)}`);
+                 wrong.length === 0 ? `${texts.length} texts` : `${wrong.length} of ${texts.length} differ: ${JSON.stringify(wrong).slice(0, 200)}`);
     });
   }
 }

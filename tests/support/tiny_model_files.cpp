@@ -151,12 +151,14 @@ void add_tokenizer(Metadata& m, bool is_word_piece) {
     for (const char* special : kSpecials) tokens.push_back(special), types.push_back(3);
     m.values["tokenizer.ggml.model"] = std::string("gpt2");
     m.values["tokenizer.ggml.pre"] = std::string("gpt-2");
-    // An empty array has no type of its own, and llama.cpp wants strings here.
+    // An empty array has no type of its own, and llama.cpp wants strings here: one merge of two
+    // bytes that UTF-8 never has, in the place of the padding token.
+    tokens[258] = byte_symbol(254) + byte_symbol(255);
+    types[258] = 1;
     m.values["tokenizer.ggml.merges"] =
         std::vector<std::string>{byte_symbol(254) + " " + byte_symbol(255)};
     m.values["tokenizer.ggml.bos_token_id"] = uint64_t{256};
     m.values["tokenizer.ggml.eos_token_id"] = uint64_t{257};
-    m.values["tokenizer.ggml.padding_token_id"] = uint64_t{258};
     m.values["tokenizer.ggml.add_bos_token"] = false;
   }
   m.values["tokenizer.ggml.tokens"] = tokens;
@@ -174,7 +176,8 @@ Metadata gguf_metadata(const TinyModel& model) {
   const auto real = [&](const char* key, double value) { m.values[arch + "." + key] = value; };
   const auto get = [&](const char* key) { return c.at(key).get<uint64_t>(); };
   m.values["general.architecture"] = arch;
-  m.values["general.name"] = "tiny " + model.fixture;
+  // llama.cpp looks for "phi3" in the name and then for that model's special tokens.
+  m.values["general.name"] = "tiny " + (model.fixture == "phi3" ? "phi" : model.fixture);
   integer("context_length", get(gpt2  ? "n_positions"
                                 : glm ? "seq_length"
                                       : "max_position_embeddings"));

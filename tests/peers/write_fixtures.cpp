@@ -1,0 +1,25 @@
+// write_fixtures FOLDER: the tiny fixture of every family that GGUF can express, as
+// FOLDER/NAME.gguf, for the peer suite.
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "tests/support/tiny_model.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: write_fixtures FOLDER\n");
+    return 2;
+  }
+  try {
+    for (const std::string& fixture : jiang::tiny_fixtures()) {
+      if (!jiang::has_gguf_form(fixture)) continue;
+      jiang::write_gguf(jiang::make_tiny_model(fixture),
+                        std::string(argv[1]) + "/" + fixture + ".gguf");
+    }
+  } catch (const std::exception& exception) {
+    std::fprintf(stderr, "write_fixtures: %s\n", exception.what());
+    return 1;
+  }
+  return 0;
+}
