@@ -51,9 +51,7 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) 
   LoadedModel loaded;
   TRY(loaded.source, open_model(flags.model));
   loaded.path = loaded.source->path();
-  TRY(TextAssets assets, text_assets_of(*loaded.source));
-  TRY(ChatModel chat, ChatModel::create(std::move(assets)));
-  loaded.chat = std::move(chat);
+  TRY(loaded.text, text_assets_of(*loaded.source));
   loaded.pool = std::make_unique<ThreadPool>(thread_count(flags.threads));
   {
     ProgressLine progress("loading");

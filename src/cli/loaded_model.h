@@ -1,4 +1,4 @@
-// A model as commands use it: found, opened, packed, with its text side and an engine.
+// A model as commands use it: found, opened, packed, with its tokenizer and an engine.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,6 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
-#include "chat/chat.h"
 #include "cli/model_flags.h"
 #include "engine/engine.h"
 #include "model/model.h"
@@ -21,7 +20,7 @@ struct LoadedModel {
   std::shared_ptr<const TensorSource> source;
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<const Model> model;
-  std::optional<ChatModel> chat;
+  TextAssets text;
   std::unique_ptr<Engine> engine;
 };
 

@@ -34,7 +34,7 @@ constexpr Row kRows[] = {
      "内存不足；请关闭其他程序，或换用更小的模型或上下文（-c）"},
     {Message::bug, "this is a bug in jiang, please report it: {}",
      "这是 jiang 自身的缺陷，请报告：{}"},
-    {Message::interrupted, "interrupted", "已中断"},
+    {Message::interrupted, "interrupted before the end", "已中断，没有做完"},
     {Message::stdout_closed,
      "standard output was closed by its reader before everything was written; "
      "read it to the end, or send it to a file",

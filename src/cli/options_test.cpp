@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace jiang {
 namespace {
 
@@ -36,6 +38,7 @@ Parsed parse(const std::vector<std::string>& arguments) {
 }
 
 std::string error_of(const std::vector<std::string>& arguments) {
+  setenv("LC_ALL", "C", 1);
   const Parsed parsed = parse(arguments);
   if (parsed.result) return "no error";
   EXPECT_EQ(parsed.result.error().kind, ErrorKind::invalid_argument);

@@ -59,14 +59,20 @@ bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
 bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 
+bool terminal_moves_cursor() {
+  const char* term = std::getenv("TERM");
+  return term && *term && std::string_view(term) != "dumb";
+}
+
 bool color_is_wanted() {
   const char* no_color = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  return !(no_color && *no_color) && term && std::string_view(term) != "dumb";
+  return !(no_color && *no_color) && terminal_moves_cursor();
 }
 
 ProgressLine::ProgressLine(std::string label)
-    : label_(std::move(label)), enabled_(stderr_is_terminal()), start_(now_seconds()) {}
+    : label_(std::move(label)),
+      enabled_(stderr_is_terminal() && terminal_moves_cursor()),
+      start_(now_seconds()) {}
 
 ProgressLine::~ProgressLine() {
   if (drawn_) note_part("\r\033[K");

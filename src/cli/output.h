@@ -22,11 +22,13 @@ Result<std::string> read_stdin(size_t max_bytes);
 bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
-// NO_COLOR is not set and TERM is not "dumb".
+// TERM is set and not "dumb": lines can be redrawn.
+bool terminal_moves_cursor();
+// That, and NO_COLOR is not set.
 bool color_is_wanted();
 
 // One line on stderr that is redrawn in place: "loading  67% [######    ] 6.2 GB/9.3 GB, 12 s
-// left". Silent when stderr is not a terminal.
+// left". Silent when stderr is not a terminal that can.
 class ProgressLine {
  public:
   explicit ProgressLine(std::string label);

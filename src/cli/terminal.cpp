@@ -36,9 +36,7 @@ struct Terminal::Mode {
 };
 
 bool terminal_can_edit() {
-  const char* term = std::getenv("TERM");
-  return stdin_is_terminal() && stderr_is_terminal() && term && *term &&
-         std::string_view(term) != "dumb";
+  return stdin_is_terminal() && stderr_is_terminal() && terminal_moves_cursor();
 }
 
 Terminal::Terminal() : mode_(std::make_unique<Mode>()) {

@@ -5,8 +5,19 @@
 
 namespace jiang {
 
+extern const Command kTokenize;
+extern const Command kTemplate;
+extern const Command kLogits;
+extern const Command kShow;
 extern const Command kList;
+extern const Command kEmbed;
+extern const Command kPerplexity;
+extern const Command kBench;
+extern const Command kDoctor;
+extern const Command kQuantize;
+extern const Command kImatrix;
 extern const Command kCompletion;
 extern const Command kDevMakeModel;
+extern const Command kDevQuantError;
 
 }  // namespace jiang

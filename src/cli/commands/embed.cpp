@@ -1,0 +1,102 @@
+// jiang embed: a vector for each line of text.
+#include <cmath>
+
+#include "base/json_value.h"
+#include "cli/commands/table.h"
+#include "cli/loaded_model.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+namespace jiang {
+namespace {
+
+constexpr size_t kMaxInputBytes = size_t{256} << 20;
+
+// (n_tokens, dim) -> (dim)
+std::vector<double> pooled(TensorView hidden, const std::string& pool) {
+  std::vector<double> out(static_cast<size_t>(hidden.cols));
+  const int64_t only = pool == "cls" ? 0 : hidden.rows - 1;
+  const bool is_mean = pool == "mean";
+  for (int64_t i = is_mean ? 0 : only; i < hidden.rows; ++i) {
+    for (int64_t d = 0; d < hidden.cols; ++d) out[static_cast<size_t>(d)] += hidden.row(i)[d];
+    if (!is_mean) break;
+  }
+  if (is_mean) {
+    for (double& x : out) x /= static_cast<double>(hidden.rows);
+  }
+  return out;
+}
+
+Result<int> run(const std::vector<std::string>& arguments) {
+  ModelFlags flags;
+  std::string pool = "model";
+  bool normalize = false;
+  bool no_normalize = false;
+  bool as_json = false;
+  Options options("embed");
+  options.positional(flags.model, "MODEL", Options::Need::required,
+                     "a BERT-kind encoder, or a decoder whose hidden states are pooled");
+  options.choice(pool, "--pool", {"model", "mean", "cls", "last"},
+                 "which tokens' states (default: as the model says; decoders: mean)");
+  options.flag(normalize, "--normalize", "to length 1 (default for encoders)");
+  options.flag(no_normalize, "--no-normalize", "as they are (default for decoders)");
+  options.flag(as_json, "--json", "one JSON document rather than a vector per line");
+  flags.add_to(options);
+  TRY(const bool go_on, options.parse(arguments));
+  if (!go_on) return 0;
+  if (normalize && no_normalize) {
+    return fail(ErrorKind::invalid_argument, "--normalize and --no-normalize exclude each other");
+  }
+
+  TRY(const LoadedModel loaded, load(flags, evaluation_engine_options()));
+  const ModelConfig& config = loaded.model->config();
+  if (pool == "model") pool = config.is_encoder ? config.pooling : "mean";
+  if (!normalize && !no_normalize) normalize = config.is_encoder;
+  TRY(const std::string input, read_stdin(kMaxInputBytes));
+
+  if (as_json) TRY_STATUS(print("{\"embeddings\":["));
+  int64_t line_number = 0;
+  for (size_t begin = 0; begin < input.size();) {
+    const size_t end = std::min(input.find('\n', begin), input.size());
+    const std::string_view line = std::string_view(input).substr(begin, end - begin);
+    begin = end + 1;
+    const auto ids = loaded.text.tokenizer->encode(line, EncodeOptions{.add_specials = true});
+    ++line_number;
+    if (ids.empty()) {
+      return fail(ErrorKind::invalid_argument,
+                  "line {} of standard input is empty: it has no tokens to embed", line_number);
+    }
+    TRY(const Tensor hidden, loaded.engine->evaluate(ids, OutputKind::hidden_states));
+    std::vector<double> vector = pooled(hidden.view(), pool);
+    double squares = 0;
+    for (const double x : vector) squares += x * x;
+    if (!std::isfinite(squares)) {
+      return fail(ErrorKind::bad_numbers, "{}: line {} gives no numbers; the weights are damaged",
+                  loaded.path, line_number);
+    }
+    if (normalize && squares > 0) {
+      for (double& x : vector) x /= std::sqrt(squares);
+    }
+    std::string text = as_json && line_number > 1 ? ",[" : "[";
+    for (size_t i = 0; i < vector.size(); ++i) {
+      text += fmt::format("{}{}", i > 0 ? "," : "", static_cast<float>(vector[i]));
+    }
+    TRY_STATUS(print(text + (as_json ? "]" : "]\n")));
+  }
+  if (as_json) TRY_STATUS(print("]}\n"));
+  return 0;
+}
+
+}  // namespace
+
+const Command kEmbed = {
+    .name = "embed",
+    .usage = "usage: jiang embed MODEL [OPTIONS] < LINES",
+    .summary = "a vector for each line of stdin, as JSON",
+    .examples =
+        "  printf 'a cat\\na dog\\n' | jiang embed bge-small.gguf\n"
+        "  jiang embed model.gguf --pool mean --normalize < lines.txt",
+    .run = run,
+};
+
+}  // namespace jiang

@@ -1,0 +1,65 @@
+// jiang show: what a model is and what it needs.
+#include "base/json_value.h"
+#include "cli/commands/table.h"
+#include "cli/loaded_model.h"
+#include "cli/model_report.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+namespace jiang {
+namespace {
+
+Result<int> run(const std::vector<std::string>& arguments) {
+  ModelFlags flags;
+  bool as_json = false;
+  bool template_only = false;
+  std::string kv = "f16";
+  Options options("show");
+  options.positional(flags.model, "MODEL", Options::Need::required, "the model");
+  options.number(flags.context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
+                 "tell the memory for this context");
+  options.choice(kv, "--kv", {"f16", "f32"}, "type of the KV cache");
+  options.flag(template_only, "--template", "the chat template alone");
+  options.flag(as_json, "--json", "as JSON");
+  TRY(const bool go_on, options.parse(arguments));
+  if (!go_on) return 0;
+
+  TRY(const auto source, open_model(flags.model));
+  TRY(Json report, describe_model(*source, {.context = flags.context,
+                                            .kv_type = kv == "f32" ? KvType::f32 : KvType::f16}));
+  const auto assets = text_assets_of(*source);
+  report["tokenizer"] = assets ? assets->tokenizer->describe() : assets.error().message;
+  const std::string source_text = assets ? assets->chat_template : "";
+  if (template_only) {
+    if (source_text.empty()) {
+      return fail(ErrorKind::not_found, "{} has no chat template", source->path());
+    }
+    TRY_STATUS(print(source_text));
+    return 0;
+  }
+  if (as_json) {
+    report["template"] = source_text;
+    TRY_STATUS(print(to_string(report, 2) + "\n"));
+    return 0;
+  }
+  report["template"] = source_text.empty() ? "none: it can only continue text"
+                                           : fmt::format("{} bytes of Jinja (--template prints it)",
+                                                         source_text.size());
+  TRY_STATUS(print(model_report_text(report)));
+  return 0;
+}
+
+}  // namespace
+
+const Command kShow = {
+    .name = "show",
+    .usage = "usage: jiang show MODEL [OPTIONS]",
+    .summary = "architecture, size, types, memory, template and licence of a model",
+    .examples =
+        "  jiang show model.gguf\n"
+        "  jiang show model.gguf -c 32768 --kv f32\n"
+        "  jiang show model.gguf --json",
+    .run = run,
+};
+
+}  // namespace jiang
