@@ -30,10 +30,12 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheShape& shape,
     return fail(ErrorKind::invalid_argument,
                 "a context of {} tokens holds nothing, ask for at least 1", capacity_tokens);
   }
-  const auto n_blocks = static_cast<int64_t>(blocks_for(capacity_tokens));
+  // Positions and block numbers are int32.
+  constexpr int64_t kMostTokens = INT32_MAX - kKvBlockTokens;
+  const auto n_blocks = static_cast<int64_t>(blocks_for(std::min(capacity_tokens, kMostTokens)));
   const auto bytes =
       checked_mul(shape.bytes_per_token(), static_cast<uint64_t>(n_blocks) * kKvBlockTokens);
-  if (!bytes || n_blocks > INT32_MAX / kKvBlockTokens) {
+  if (!bytes || capacity_tokens > kMostTokens) {
     return fail(ErrorKind::too_large,
                 "a context of {} tokens is beyond what can be addressed, ask for less",
                 capacity_tokens);
