@@ -123,6 +123,13 @@ TEST(GgufConfig, Qwen2AndQwen3) {
   const auto result = there_and_back(qwen2);
   expect_has(result.config, expected);
   EXPECT_FALSE(result.config.contains("sliding_window"));
+  EXPECT_FALSE(result.metadata.has("qwen2.attention.sliding_window"));
+  Json windowed = qwen2;
+  windowed["use_sliding_window"] = true;
+  EXPECT_THAT(gguf_metadata_from_config(windowed, "c").error().message,
+              HasSubstr("layers from 21 on"));
+  windowed["max_window_layers"] = 24;  // no layer is left
+  EXPECT_TRUE(gguf_metadata_from_config(windowed, "c"));
 
   const Json qwen3 =
       json(R"({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 128,

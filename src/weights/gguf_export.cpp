@@ -139,14 +139,24 @@ class Exporter {
     set("rope.freq_base", theta);
     TRY_STATUS(rope_scaling());
 
-    TRY(const bool windowed, get_bool_or(config_, "use_sliding_window", true, where_));
-    if (windowed && has("sliding_window")) {
-      TRY_STATUS(copy_count("sliding_window", "attention.sliding_window"));
-    } else if (arch_ == "phi3") {
-      set("attention.sliding_window", uint64_t{0});  // llama.cpp's sign of Phi-4
-    }
+    TRY_STATUS(sliding_window());
     if (arch_ == "gemma2") return gemma(2, 46, head_dim);
     if (arch_ == "gemma3") return gemma(6, 62, head_dim);
+    return ok();
+  }
+
+  Status sliding_window() {
+    if (arch_ == "qwen2" || arch_ == "qwen3") {
+      // Off unless asked for, and then for the layers from max_window_layers on.
+      TRY(const bool windowed, get_bool_or(config_, "use_sliding_window", false, where_));
+      TRY(const int64_t first, get_int_or(config_, "max_window_layers", 28, where_));
+      if (!windowed || !has("sliding_window") || first >= static_cast<int64_t>(layers_))
+        return ok();
+      return fail(ErrorKind::unsupported,
+                  "{}: GGUF cannot say that layers from {} on attend to a window", where_, first);
+    }
+    if (has("sliding_window")) return copy_count("sliding_window", "attention.sliding_window");
+    if (arch_ == "phi3") set("attention.sliding_window", uint64_t{0});  // llama.cpp's sign of Phi-4
     return ok();
   }
 

@@ -76,6 +76,27 @@ TEST(GgufSource, ReadsLlama) {
   EXPECT_EQ(static_cast<float>(config["rms_norm_eps"].get<double>()), 1e-5f);
 }
 
+TEST(TensorSource, EveryRealModelOpensAndItsTensorsLieInIt) {
+  JIANG_NEED_DATA(root, "weights");
+  int opened = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    const std::filesystem::path& path = entry.path();
+    const bool is_folder = path.filename() == "model.safetensors";
+    if (path.extension() != ".gguf" && !is_folder) continue;
+    const auto source = open_tensor_source(is_folder ? path.parent_path().string() : path.string());
+    ASSERT_TRUE(source) << source.error().message;
+    EXPECT_FALSE((*source)->tensors().empty() && (*source)->unusable().empty()) << path;
+    for (const TensorInfo& tensor : (*source)->tensors()) {
+      const auto row = weight_format(tensor.format).row_bytes(tensor.shape.cols());
+      ASSERT_TRUE(row) << tensor.name;
+      EXPECT_EQ(tensor.bytes.size(), *row * static_cast<uint64_t>(tensor.shape.rows()))
+          << tensor.name;
+    }
+    ++opened;
+  }
+  EXPECT_GE(opened, 17);
+}
+
 TEST(GgufSource, ReadsVocabulariesWithoutTensors) {
   for (const char* name : {"bert-bge", "deepseek-coder", "gpt-2", "llama-spm", "phi-3"}) {
     JIANG_NEED_DATA(path, fmt::format("tokenizers/ggml-vocab/ggml-vocab-{}.gguf", name));
