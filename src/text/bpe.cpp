@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/unicode.h"
 #include "text/merge.h"
+#include "text/piece_borders.h"
 #include "text/token_model.h"
 
 namespace jiang {
@@ -67,44 +68,62 @@ class MergeListBpe : public TokenModel {
         whole_(static_cast<size_t>(vocabulary.size())) {}
 
   void encode(std::string_view piece, std::vector<TokenId>& out) const final {
-    // Most words are one token. Whether a token is what its own bytes merge to is found out at its
-    // first use, and remembered.
-    const TokenId whole = vocabulary_.find(piece);
-    if (whole != kNoToken) {
-      std::atomic<uint8_t>& answer = whole_[static_cast<size_t>(whole)];
-      const uint8_t known = answer.load(std::memory_order_relaxed);
-      if (ignore_merges_ || known == kYes) {
+    if (ignore_merges_) {
+      const TokenId whole = vocabulary_.find(piece);
+      if (whole != kNoToken) {
         out.push_back(whole);
         return;
       }
-      if (known == kUnasked) {
-        const size_t before = out.size();
-        merge(piece, out);
-        const bool same = out.size() == before + 1 && out.back() == whole;
-        answer.store(same ? kYes : kNo, std::memory_order_relaxed);
-        return;
-      }
     }
-    merge(piece, out);
+    bool after_unknown = false;
+    for (size_t at = 0; at < piece.size();) {
+      const size_t end = next_cut(piece, at);
+      encode_part(piece.substr(at, end - at), after_unknown, out);
+      at = end;
+    }
   }
 
  protected:
   // The smallest symbols of `piece`; those that are no token have id kNoToken.
   virtual void split(std::string_view piece, std::vector<MergeSymbol>& symbols) const = 0;
+  // The end of the part of `piece` at `at` that no merge leaves.
+  virtual size_t next_cut(std::string_view piece, size_t at) const = 0;
 
   const Vocabulary& vocabulary_;
 
  private:
   enum : uint8_t { kUnasked, kYes, kNo };
 
-  void merge(std::string_view piece, std::vector<TokenId>& out) const {
+  void encode_part(std::string_view part, bool& after_unknown, std::vector<TokenId>& out) const {
+    // Most words are one token. Whether a token is what its own bytes merge to is found out at its
+    // first use, and remembered.
+    const TokenId whole = vocabulary_.find(part);
+    if (whole == kNoToken) {
+      merge(part, after_unknown, out);
+      return;
+    }
+    std::atomic<uint8_t>& answer = whole_[static_cast<size_t>(whole)];
+    const uint8_t known = answer.load(std::memory_order_relaxed);
+    if (known == kYes) {
+      out.push_back(whole);
+      after_unknown = false;
+      return;
+    }
+    const size_t before = out.size();
+    merge(part, after_unknown, out);
+    if (known == kUnasked) {
+      const bool same = out.size() == before + 1 && out.back() == whole;
+      answer.store(same ? kYes : kNo, std::memory_order_relaxed);
+    }
+  }
+
+  void merge(std::string_view piece, bool& after_unknown, std::vector<TokenId>& out) const {
     std::vector<MergeSymbol> symbols;
     symbols.reserve(piece.size());
     split(piece, symbols);
     merge_symbols(symbols, [&](const MergeSymbol& left, const MergeSymbol& right) {
       return pairs_.find(left.id, right.id);
     });
-    bool after_unknown = false;
     for (const MergeSymbol& symbol : symbols) {
       const bool is_unknown = symbol.id == kNoToken;
       const TokenId id = is_unknown ? unknown_.unknown : symbol.id;
@@ -136,6 +155,8 @@ class ByteBpe final : public MergeListBpe {
       symbols.push_back({static_cast<uint32_t>(i), 1, byte_ids_[static_cast<uint8_t>(piece[i])]});
     }
   }
+  // Pre-tokens are words already.
+  size_t next_cut(std::string_view piece, size_t) const override { return piece.size(); }
 
   std::array<TokenId, 256> byte_ids_;
 };
@@ -149,6 +170,15 @@ class CharBpe final : public MergeListBpe {
     for (int i = 0; i < 256; ++i) {
       byte_ids_[static_cast<size_t>(i)] = vocabulary.find(fmt::format("<0x{:02X}>", i));
     }
+    // Borders are seen in the text, where a byte token's piece does not stand: with merges of byte
+    // tokens nothing is cut.
+    std::vector<bool> is_result(static_cast<size_t>(vocabulary.size()));
+    for (const Merge& merge : merges) {
+      is_result[static_cast<size_t>(merge.result)] = true;
+      merges_bytes_ |= byte_of_piece(vocabulary.piece(merge.left)) >= 0 ||
+                       byte_of_piece(vocabulary.piece(merge.right)) >= 0;
+    }
+    borders_ = PieceBorders(vocabulary, [&](TokenId id) { return is_result[static_cast<size_t>(id)]; });
   }
 
  private:
@@ -169,6 +199,10 @@ class CharBpe final : public MergeListBpe {
     }
   }
 
+  size_t next_cut(std::string_view piece, size_t at) const override {
+    return merges_bytes_ ? piece.size() : borders_.next_cut(piece, at);
+  }
+
   bool spells(std::string_view character) const {
     if (!has_bytes_) return false;
     for (const char byte : character) {
@@ -178,6 +212,8 @@ class CharBpe final : public MergeListBpe {
   }
 
   bool has_bytes_ = false;
+  bool merges_bytes_ = false;
+  PieceBorders borders_;
   std::array<TokenId, 256> byte_ids_;
 };
 

@@ -244,7 +244,7 @@ class SpecTokenizer final : public Tokenizer {
       return fail(ErrorKind::bad_file, "{}: {} tokens but {} scores", where, n,
                   spec_.scores.size());
     }
-    for (const float score : spec_.scores) {
+    for (const double score : spec_.scores) {
       if (!std::isfinite(score))
         return fail(ErrorKind::bad_file, "{}: a score is not a number", where);
     }
@@ -324,7 +324,7 @@ class SpecTokenizer final : public Tokenizer {
         model_ = make_score_bpe(vocabulary_, spec_.scores, kinds_in_text(), spec_.unknown);
         return ok();
       case ModelKind::unigram:
-        model_ = make_unigram(vocabulary_, spec_.scores, kinds_in_text(), spec_.unknown);
+        model_ = make_unigram(vocabulary_, spec_.scores, kinds_in_text(), spec_.unknown, spec_.precision);
         return ok();
       case ModelKind::wordpiece:
         model_ = make_wordpiece(vocabulary_, spec_.wordpiece);

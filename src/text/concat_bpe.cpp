@@ -8,6 +8,7 @@
 #include "base/unicode.h"
 #include "text/byte_trie.h"
 #include "text/merge.h"
+#include "text/piece_borders.h"
 #include "text/token_model.h"
 
 namespace jiang {
@@ -53,7 +54,7 @@ class RankBpe final : public TokenModel {
 
 class ScoreBpe final : public TokenModel {
  public:
-  ScoreBpe(const Vocabulary& vocabulary, const std::vector<float>& scores,
+  ScoreBpe(const Vocabulary& vocabulary, const std::vector<double>& scores,
            const std::vector<TokenKind>& kinds, UnknownRule unknown)
       : vocabulary_(vocabulary), kinds_(kinds), unknown_(unknown), ranks_(scores.size()) {
     byte_ids_.fill(kNoToken);
@@ -68,6 +69,7 @@ class ScoreBpe final : public TokenModel {
       if (kind == TokenKind::user_defined) whole.emplace_back(vocabulary.piece(id), id);
     }
     user_defined_ = ByteTrie(std::move(whole));
+    borders_ = PieceBorders(vocabulary, [&](TokenId id) { return is_piece(id); });
     // Equal scores get equal ranks: then the leftmost join goes first.
     std::vector<TokenId> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
@@ -82,37 +84,45 @@ class ScoreBpe final : public TokenModel {
   }
 
   void encode(std::string_view piece, std::vector<TokenId>& out) const override {
+    bool after_unknown = false;
+    for (size_t at = 0; at < piece.size();) {
+      const size_t end = borders_.next_cut(piece, at);
+      encode_part(piece.substr(at, end - at), after_unknown, out);
+      at = end;
+    }
+  }
+
+ private:
+  using Splits = std::unordered_map<std::string_view, uint32_t>;
+
+  void encode_part(std::string_view part, bool& after_unknown, std::vector<TokenId>& out) const {
     std::vector<MergeSymbol> symbols;
-    symbols.reserve(piece.size());
-    size_t at = 0;
-    while (at < piece.size()) {
-      const auto match = user_defined_.longest_prefix(piece.substr(at));
+    symbols.reserve(part.size());
+    for (size_t at = 0; at < part.size();) {
+      const auto match = user_defined_.longest_prefix(part.substr(at));
       const size_t length = match.length > 0
                                 ? match.length
-                                : static_cast<size_t>(decode_utf8(piece.substr(at)).length);
-      const TokenId id = match.length > 0 ? match.value : find(piece.substr(at, length));
+                                : static_cast<size_t>(decode_utf8(part.substr(at)).length);
+      const TokenId id = match.length > 0 ? match.value : find(part.substr(at, length));
       symbols.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(length), id});
       at += length;
     }
     Splits splits;
-    merge_symbols(
-        symbols, [&](const MergeSymbol& left, const MergeSymbol& right) -> MergeCandidate {
-          if (is_whole(left) || is_whole(right)) return {};
-          const std::string_view joined = piece.substr(left.begin, left.length + right.length);
-          const TokenId id = find(joined);
-          if (id == kNoToken) return {};
-          if (kinds_[static_cast<size_t>(id)] == TokenKind::unused) splits[joined] = left.length;
-          return {ranks_[static_cast<size_t>(id)], id};
-        });
-    bool after_unknown = false;
+    merge_symbols(symbols, [&](const MergeSymbol& left, const MergeSymbol& right) -> MergeCandidate {
+      if (is_whole(left) || is_whole(right)) return {};
+      const std::string_view joined = part.substr(left.begin, left.length + right.length);
+      const TokenId id = find(joined);
+      if (id == kNoToken) return {};
+      if (kinds_[static_cast<size_t>(id)] == TokenKind::unused) splits[joined] = left.length;
+      return {ranks_[static_cast<size_t>(id)], id};
+    });
     for (const MergeSymbol& symbol : symbols) {
+      const std::string_view bytes = part.substr(symbol.begin, symbol.length);
       const bool is_unknown = symbol.id == kNoToken && !unknown_.byte_fallback;
       if (symbol.id == kNoToken) {
-        if (!(is_unknown && after_unknown && unknown_.fuse)) {
-          spell(piece.substr(symbol.begin, symbol.length), out);
-        }
+        if (!(is_unknown && after_unknown && unknown_.fuse)) spell(bytes, out);
       } else if (kinds_[static_cast<size_t>(symbol.id)] == TokenKind::unused) {
-        split_unused(piece.substr(symbol.begin, symbol.length), splits, out);
+        split_unused(bytes, splits, out);
       } else {
         out.push_back(symbol.id);
       }
@@ -120,16 +130,14 @@ class ScoreBpe final : public TokenModel {
     }
   }
 
- private:
-  using Splits = std::unordered_map<std::string_view, uint32_t>;
-
   TokenId find(std::string_view bytes) const {
     const TokenId id = vocabulary_.find(bytes);
-    if (id == kNoToken) return kNoToken;
+    return id != kNoToken && is_piece(id) ? id : kNoToken;
+  }
+
+  bool is_piece(TokenId id) const {
     const TokenKind kind = kinds_[static_cast<size_t>(id)];
-    return kind == TokenKind::normal || kind == TokenKind::user_defined || kind == TokenKind::unused
-               ? id
-               : kNoToken;
+    return kind == TokenKind::normal || kind == TokenKind::user_defined || kind == TokenKind::unused;
   }
 
   bool is_whole(const MergeSymbol& symbol) const {
@@ -174,6 +182,7 @@ class ScoreBpe final : public TokenModel {
   std::vector<int32_t> ranks_;  // by id; lower joins earlier
   std::array<TokenId, 256> byte_ids_;
   ByteTrie user_defined_;
+  PieceBorders borders_;
 };
 
 }  // namespace
@@ -183,7 +192,7 @@ std::unique_ptr<TokenModel> make_rank_bpe(const Vocabulary& vocabulary, TokenId 
 }
 
 std::unique_ptr<TokenModel> make_score_bpe(const Vocabulary& vocabulary,
-                                           const std::vector<float>& scores,
+                                           const std::vector<double>& scores,
                                            const std::vector<TokenKind>& kinds,
                                            UnknownRule unknown) {
   return std::make_unique<ScoreBpe>(vocabulary, scores, kinds, unknown);

@@ -83,7 +83,7 @@ Status read_scored(dom::array list, std::string_view where, TokenizerJson& out) 
     }
     if (out.scores.size() >= kMaxVocabulary) return bad(where, "the vocabulary is too large");
     out.vocabulary.emplace_back(static_cast<int64_t>(out.scores.size()), std::string(piece));
-    out.scores.push_back(static_cast<float>(score));
+    out.scores.push_back(score);
   }
   return ok();
 }

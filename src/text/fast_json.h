@@ -15,7 +15,7 @@ namespace jiang {
 struct TokenizerJson {
   std::string rest;  // the document without model.vocab and model.merges
   std::vector<std::pair<int64_t, std::string>> vocabulary;  // id and piece
-  std::vector<float> scores;  // by position; only where the vocabulary is a list (Unigram)
+  std::vector<double> scores;  // by position; only where the vocabulary is a list (Unigram)
   std::vector<TokenizerSpec::MergeText> merges;
 };
 

@@ -40,12 +40,13 @@ void strip(std::string& text, bool left, bool right) {
   text = std::string(rest);
 }
 
+// Unassigned characters stay: the tables of the tokenizers library do not know them.
 std::string clean(std::string_view text) {
   std::string out;
   for_each_character(text, [&](char32_t c, std::string_view bytes) {
     if (is_line_or_tab(c) || is_whitespace(c)) {
       out += ' ';
-    } else if (c != 0 && c != kReplacementCharacter && !is_control(c)) {
+    } else if (c != 0 && c != kReplacementCharacter && (!is_control(c) || is_unassigned(c))) {
       out += bytes;
     }
   });

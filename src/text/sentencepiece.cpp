@@ -144,6 +144,7 @@ class SentencePieceReader {
                   where_, trainer_.model_type);
     }
     spec_.kind = trainer_.model_type == 2 ? ModelKind::score_bpe : ModelKind::unigram;
+    spec_.precision = Precision::f32;
     TRY(spec_.unknown.unknown, special_id("unk_id", trainer_.unk_id));
     TRY(spec_.bos, special_id("bos_id", trainer_.bos_id));
     TRY(spec_.eos, special_id("eos_id", trainer_.eos_id));

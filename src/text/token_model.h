@@ -46,13 +46,16 @@ std::unique_ptr<TokenModel> make_rank_bpe(const Vocabulary& vocabulary, TokenId 
 // sentencepiece's BPE: as above over characters, the highest score goes first. Tokens of kind
 // user_defined are never split, those of kind unused never stay.
 std::unique_ptr<TokenModel> make_score_bpe(const Vocabulary& vocabulary,
-                                           const std::vector<float>& scores,
+                                           const std::vector<double>& scores,
                                            const std::vector<TokenKind>& kinds,
                                            UnknownRule unknown);
-// sentencepiece's Unigram: the segmentation with the highest sum of scores.
+// sentencepiece's Unigram: the segmentation with the highest sum of scores. sentencepiece adds them
+// up in f32, the tokenizers library and llama.cpp in f64.
+enum class Precision { f32, f64 };
 std::unique_ptr<TokenModel> make_unigram(const Vocabulary& vocabulary,
-                                         const std::vector<float>& scores,
-                                         const std::vector<TokenKind>& kinds, UnknownRule unknown);
+                                         const std::vector<double>& scores,
+                                         const std::vector<TokenKind>& kinds, UnknownRule unknown,
+                                         Precision precision);
 
 struct WordPieceRules {
   TokenId unknown = kNoToken;

@@ -30,8 +30,9 @@ struct TokenizerSpec {
   ModelKind kind = ModelKind::byte_bpe;
   // By id. Byte-level models: raw bytes, except for added tokens, which are literal everywhere.
   std::vector<std::string> pieces;
-  std::vector<float> scores;     // by id; score_bpe and unigram only
+  std::vector<double> scores;     // by id; score_bpe and unigram only
   std::vector<TokenKind> kinds;  // by id
+  Precision precision = Precision::f64;  // of sums of scores; unigram only
   struct MergeText {
     std::string joined;  // both parts
     size_t left_bytes = 0;

@@ -13,21 +13,24 @@ namespace {
 // An unknown character costs this much more than the worst token.
 constexpr double kUnknownPenalty = 10.0;
 
+// `Real` is what path scores are summed in: ties between equal segmentations hang on its rounding.
+template <class Real>
 class Unigram final : public TokenModel {
  public:
-  Unigram(const Vocabulary& vocabulary, const std::vector<float>& scores,
+  Unigram(const Vocabulary& vocabulary, const std::vector<double>& scores,
           const std::vector<TokenKind>& kinds, UnknownRule unknown)
       : unknown_(unknown), scores_(scores.begin(), scores.end()) {
     byte_ids_.fill(kNoToken);
     double lowest = std::numeric_limits<double>::max();
-    double highest = std::numeric_limits<double>::lowest();
+    // sentencepiece starts from the smallest positive float, so this is about 0.
+    double highest = std::numeric_limits<float>::min();
     for (size_t i = 0; i < scores_.size(); ++i) {
       if (kinds[i] != TokenKind::normal) continue;
       lowest = std::min(lowest, scores_[i]);
       highest = std::max(highest, scores_[i]);
     }
-    if (lowest > highest) lowest = highest = 0;
-    unknown_score_ = lowest - kUnknownPenalty;
+    if (lowest > highest) lowest = 0;
+    unknown_score_ = static_cast<Real>(lowest - kUnknownPenalty);
     std::vector<std::pair<std::string_view, int32_t>> keys;
     for (TokenId id = 0; id < vocabulary.size(); ++id) {
       const TokenKind kind = kinds[static_cast<size_t>(id)];
@@ -46,18 +49,21 @@ class Unigram final : public TokenModel {
 
   void encode(std::string_view piece, std::vector<TokenId>& out) const override {
     struct Best {  // the best segmentation that ends here
-      double score = std::numeric_limits<double>::lowest();
+      Real score = std::numeric_limits<Real>::lowest();
       uint32_t begin = 0;  // of its last token
       TokenId id = kNoToken;
     };
     std::vector<Best> best(piece.size() + 1);
     best[0].score = 0;
     const auto offer = [&](size_t begin, size_t end, double score, TokenId id) {
-      if (score > best[end].score) best[end] = {score, static_cast<uint32_t>(begin), id};
+      // Compared before it is rounded to Real, as sentencepiece does.
+      if (score > best[end].score) {
+        best[end] = {static_cast<Real>(score), static_cast<uint32_t>(begin), id};
+      }
     };
     for (size_t at = 0; at < piece.size();) {
       const auto length = static_cast<size_t>(decode_utf8(piece.substr(at)).length);
-      const double score = best[at].score;
+      const Real score = best[at].score;
       bool has_single = false;
       ByteTrie::Node node = ByteTrie::kRoot;
       for (size_t end = at; end < piece.size() && !trie_.empty();) {
@@ -101,7 +107,7 @@ class Unigram final : public TokenModel {
 
   UnknownRule unknown_;
   std::vector<double> scores_;  // by id
-  double unknown_score_ = 0;
+  Real unknown_score_ = 0;
   std::array<TokenId, 256> byte_ids_;
   ByteTrie trie_;
 };
@@ -109,9 +115,13 @@ class Unigram final : public TokenModel {
 }  // namespace
 
 std::unique_ptr<TokenModel> make_unigram(const Vocabulary& vocabulary,
-                                         const std::vector<float>& scores,
-                                         const std::vector<TokenKind>& kinds, UnknownRule unknown) {
-  return std::make_unique<Unigram>(vocabulary, scores, kinds, unknown);
+                                         const std::vector<double>& scores,
+                                         const std::vector<TokenKind>& kinds, UnknownRule unknown,
+                                         Precision precision) {
+  if (precision == Precision::f32) {
+    return std::make_unique<Unigram<float>>(vocabulary, scores, kinds, unknown);
+  }
+  return std::make_unique<Unigram<double>>(vocabulary, scores, kinds, unknown);
 }
 
 }  // namespace jiang
