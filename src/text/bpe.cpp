@@ -178,7 +178,8 @@ class CharBpe final : public MergeListBpe {
       merges_bytes_ |= byte_of_piece(vocabulary.piece(merge.left)) >= 0 ||
                        byte_of_piece(vocabulary.piece(merge.right)) >= 0;
     }
-    borders_ = PieceBorders(vocabulary, [&](TokenId id) { return is_result[static_cast<size_t>(id)]; });
+    borders_ =
+        PieceBorders(vocabulary, [&](TokenId id) { return is_result[static_cast<size_t>(id)]; });
   }
 
  private:

@@ -324,7 +324,8 @@ class SpecTokenizer final : public Tokenizer {
         model_ = make_score_bpe(vocabulary_, spec_.scores, kinds_in_text(), spec_.unknown);
         return ok();
       case ModelKind::unigram:
-        model_ = make_unigram(vocabulary_, spec_.scores, kinds_in_text(), spec_.unknown, spec_.precision);
+        model_ = make_unigram(vocabulary_, spec_.scores, kinds_in_text(), spec_.unknown,
+                              spec_.precision);
         return ok();
       case ModelKind::wordpiece:
         model_ = make_wordpiece(vocabulary_, spec_.wordpiece);

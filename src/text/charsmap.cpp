@@ -37,6 +37,16 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes, std::string_view where)
   return map;
 }
 
+std::string Charsmap::serialize() const {
+  std::string bytes;
+  const auto append_u32 = [&](uint32_t value) {
+    for (int i = 0; i < 4; ++i) bytes += static_cast<char>((value >> (8 * i)) & 0xFF);
+  };
+  append_u32(static_cast<uint32_t>(units_.size() * 4));
+  for (const uint32_t unit : units_) append_u32(unit);
+  return bytes + replacements_;
+}
+
 Charsmap::Match Charsmap::walk(std::string_view text, bool longest) const {
   Match match;
   if (units_.empty()) return match;

@@ -24,6 +24,7 @@ class Charsmap {
   Match longest_prefix(std::string_view text) const;
   Match shortest_prefix(std::string_view text) const;
   bool empty() const { return units_.empty(); }
+  std::string serialize() const;  // what parse() read
 
  private:
   Match walk(std::string_view text, bool longest) const;

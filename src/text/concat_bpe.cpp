@@ -108,14 +108,15 @@ class ScoreBpe final : public TokenModel {
       at += length;
     }
     Splits splits;
-    merge_symbols(symbols, [&](const MergeSymbol& left, const MergeSymbol& right) -> MergeCandidate {
-      if (is_whole(left) || is_whole(right)) return {};
-      const std::string_view joined = part.substr(left.begin, left.length + right.length);
-      const TokenId id = find(joined);
-      if (id == kNoToken) return {};
-      if (kinds_[static_cast<size_t>(id)] == TokenKind::unused) splits[joined] = left.length;
-      return {ranks_[static_cast<size_t>(id)], id};
-    });
+    merge_symbols(
+        symbols, [&](const MergeSymbol& left, const MergeSymbol& right) -> MergeCandidate {
+          if (is_whole(left) || is_whole(right)) return {};
+          const std::string_view joined = part.substr(left.begin, left.length + right.length);
+          const TokenId id = find(joined);
+          if (id == kNoToken) return {};
+          if (kinds_[static_cast<size_t>(id)] == TokenKind::unused) splits[joined] = left.length;
+          return {ranks_[static_cast<size_t>(id)], id};
+        });
     for (const MergeSymbol& symbol : symbols) {
       const std::string_view bytes = part.substr(symbol.begin, symbol.length);
       const bool is_unknown = symbol.id == kNoToken && !unknown_.byte_fallback;
@@ -137,7 +138,8 @@ class ScoreBpe final : public TokenModel {
 
   bool is_piece(TokenId id) const {
     const TokenKind kind = kinds_[static_cast<size_t>(id)];
-    return kind == TokenKind::normal || kind == TokenKind::user_defined || kind == TokenKind::unused;
+    return kind == TokenKind::normal || kind == TokenKind::user_defined ||
+           kind == TokenKind::unused;
   }
 
   bool is_whole(const MergeSymbol& symbol) const {

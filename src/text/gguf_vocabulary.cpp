@@ -115,6 +115,7 @@ class GgufReader {
     if (add_space) add_step({.kind = NormalizerStep::Kind::prepend, .text = " "});
     add_word_marks();
     spec_.drop_first_space = add_space;
+    spec_.unknown.fuse = true;  // as sentencepiece does where there are no byte tokens
     mark_bytes();
     return ok();
   }
@@ -223,7 +224,8 @@ class GgufReader {
   void add_word_marks() {
     add_step({.kind = NormalizerStep::Kind::replace,
               .text = std::string(kWordMark),
-              .matcher = make_literal_matcher(" ")});
+              .matcher = make_literal_matcher(" "),
+              .literal = " "});
     spec_.decoding = Decoding::word_mark;
   }
 

@@ -37,8 +37,9 @@ struct NormalizerStep {
   Normalization form = Normalization::nfc;
   std::string text = {};
   MatcherPtr matcher = nullptr;
-  bool left = true;                                    // strip
-  bool right = true;                                   // strip
+  std::string literal = {};  // replace: what matcher looks for, where that is plain text
+  bool left = true;          // strip
+  bool right = true;         // strip
   std::shared_ptr<const Charsmap> charsmap = nullptr;  // shared with copies of the step
   bool only_at_start = false;                          // prepend: only where the input begins
 };

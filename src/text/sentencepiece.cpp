@@ -167,7 +167,8 @@ class SentencePieceReader {
     if (normalizer_.escape_whitespaces) {
       steps.push_back({.kind = Kind::replace,
                        .text = std::string(kWordMark),
-                       .matcher = make_literal_matcher(" ")});
+                       .matcher = make_literal_matcher(" "),
+                       .literal = " "});
     }
     spec_.decoding = Decoding::word_mark;
 

@@ -128,7 +128,10 @@ class JsonReader {
   Result<MatcherPtr> read_pattern(const Json& step, std::string* source = nullptr) {
     const Json* pattern = find_member(step, "pattern");
     if (!pattern) return fail(ErrorKind::bad_file, "{}: a step without \"pattern\"", where_);
-    if (pattern->is_string()) return make_literal_matcher(pattern->get<std::string>());
+    if (pattern->is_string()) {
+      if (source) *source = "literal " + pattern->get<std::string>();
+      return make_literal_matcher(pattern->get<std::string>());
+    }
     if (find_member(*pattern, "String")) {
       TRY(std::string literal, get_string(*pattern, "String", where_));
       if (source) *source = "literal " + literal;
@@ -160,10 +163,13 @@ class JsonReader {
       TRY(const bool right, get_bool_or(step, "strip_right", true, where_));
       steps.push_back({.kind = Kind::strip, .left = left, .right = right});
     } else if (type == "Replace") {
-      TRY(MatcherPtr matcher, read_pattern(step));
+      std::string source;
+      TRY(MatcherPtr matcher, read_pattern(step, &source));
       TRY(std::string content, get_string(step, "content", where_));
-      steps.push_back(
-          {.kind = Kind::replace, .text = std::move(content), .matcher = std::move(matcher)});
+      steps.push_back({.kind = Kind::replace,
+                       .text = std::move(content),
+                       .matcher = std::move(matcher),
+                       .literal = source.substr(0, 8) == "literal " ? source.substr(8) : ""});
     } else if (type == "Prepend") {
       TRY(std::string prefix, get_string(step, "prepend", where_));
       steps.push_back({.kind = Kind::prepend, .text = std::move(prefix)});

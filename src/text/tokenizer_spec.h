@@ -30,8 +30,8 @@ struct TokenizerSpec {
   ModelKind kind = ModelKind::byte_bpe;
   // By id. Byte-level models: raw bytes, except for added tokens, which are literal everywhere.
   std::vector<std::string> pieces;
-  std::vector<double> scores;     // by id; score_bpe and unigram only
-  std::vector<TokenKind> kinds;  // by id
+  std::vector<double> scores;            // by id; score_bpe and unigram only
+  std::vector<TokenKind> kinds;          // by id
   Precision precision = Precision::f64;  // of sums of scores; unigram only
   struct MergeText {
     std::string joined;  // both parts

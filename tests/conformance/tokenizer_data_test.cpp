@@ -10,6 +10,7 @@
 #include "base/json_value.h"
 #include "base/unicode.h"
 #include "tests/support/test_data.h"
+#include "text/gguf_tokenizer.h"
 #include "text/tokenizer.h"
 #include "weights/gguf_file.h"
 
@@ -153,6 +154,53 @@ TEST(TokenizerData, PromptsOfTheSmallModelsHaveTheirIds) {
         << name << ": " << assets->tokenizer->describe();
   }
 }
+
+// Texts that touch every class of character; seeded.
+std::vector<std::string> sample_texts() {
+  std::vector<std::string> texts;
+  for (const char* name : {"gpt-2", "bert-bge"}) {
+    const std::string path =
+        test_data(std::string("tokenizers/ggml-vocab/ggml-vocab-") + name + ".gguf.inp");
+    for (auto& text : read_texts(path)) texts.push_back(std::move(text));
+  }
+  const std::string wiki = read_file(test_data("eval/wiki.test.raw"), kMaxBytes).value();
+  for (size_t at = 0; at < 200'000; at += 5000) {
+    texts.push_back(replace_invalid_utf8(wiki.substr(at, 1500)));
+  }
+  return texts;
+}
+
+class GgufExportTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(GgufExportTest, GgufKeysGiveTheSameIds) {
+  JIANG_NEED_DATA(folder, GetParam());
+  JIANG_NEED_DATA(wiki, "eval/wiki.test.raw");
+  auto original = load_text_assets(folder);
+  ASSERT_TRUE(original) << original.error().message;
+  auto keys = tokenizer_to_gguf_metadata(folder);
+  ASSERT_TRUE(keys) << keys.error().message;
+  auto exported = load_text_assets(*keys, "exported");
+  ASSERT_TRUE(exported) << exported.error().message;
+  for (const std::string& text : sample_texts()) {
+    EXPECT_EQ(exported->tokenizer->encode(text), original->tokenizer->encode(text)) << text;
+  }
+  EXPECT_EQ(exported->tokenizer->bos(), original->tokenizer->bos());
+  EXPECT_EQ(exported->tokenizer->eos(), original->tokenizer->eos());
+  EXPECT_EQ(exported->chat_template, original->chat_template);
+  EXPECT_EQ(exported->tokenizer->vocab_size(), original->tokenizer->vocab_size());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Folders, GgufExportTest,
+    testing::Values("tokenizers/qwen2-0.5b", "tokenizers/llama-3-8b", "tokenizers/gpt2",
+                    "tokenizers/smollm", "tokenizers/llama-2-7b", "tokenizers/chatglm3-6b",
+                    "tokenizers/qwen-7b", "tokenizers/mistral", "tokenizers/bert-base-uncased",
+                    "tokenizers/bert-base-chinese", "weights/tinystories-656k"),
+    [](const auto& test) {
+      std::string name = test.param;
+      for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+      return name;
+    });
 
 }  // namespace
 }  // namespace jiang
