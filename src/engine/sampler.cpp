@@ -110,6 +110,7 @@ TokenId greedy(std::span<const float> logits) {
 void top_k(std::span<const float> logits, int32_t k, std::vector<Candidate>& out) {
   out.clear();
   if (k <= 0 || static_cast<size_t>(k) >= logits.size()) {
+    out.reserve(logits.size());
     for (size_t i = 0; i < logits.size(); ++i) {
       if (logits[i] != kImpossible) out.push_back({static_cast<TokenId>(i), logits[i]});
     }
@@ -137,9 +138,8 @@ void temper(std::vector<Candidate>& candidates, float temperature) {
   for (const Candidate& candidate : candidates) best = std::max(best, candidate.logit);
   // The difference comes first: a tiny temperature then gives exp(-inf) = 0, never inf - inf.
   for (Candidate& candidate : candidates) {
-    const double below = static_cast<double>(candidate.logit) - static_cast<double>(best);
     candidate.weight =
-        candidate.logit == best ? 1.0 : std::exp(below / static_cast<double>(temperature));
+        candidate.logit == best ? 1 : std::exp((candidate.logit - best) / temperature);
   }
 }
 
@@ -147,14 +147,18 @@ void top_p(std::vector<Candidate>& candidates, float p) {
   double total = 0;
   for (const Candidate& candidate : candidates) total += candidate.weight;
   const double enough = static_cast<double>(p) * total;
-  // Sorts in growing pieces, for usually a few dozen of a hundred thousand hold the mass.
+  // All those below this bar together hold less than what may be cut: no need to sort them.
+  const auto bar = static_cast<float>((total - enough) / static_cast<double>(candidates.size()));
+  std::erase_if(candidates, [bar](const Candidate& candidate) { return candidate.weight < bar; });
+  // Sorts in growing pieces, for usually a few dozen hold the mass.
   size_t sorted = 0;
   double held = 0;
   for (size_t piece = 64; sorted < candidates.size(); piece *= 4) {
     const auto from = candidates.begin() + static_cast<std::ptrdiff_t>(sorted);
     const size_t end = std::min(candidates.size(), sorted + piece);
-    std::partial_sort(from, candidates.begin() + static_cast<std::ptrdiff_t>(end), candidates.end(),
-                      is_better);
+    const auto to = candidates.begin() + static_cast<std::ptrdiff_t>(end);
+    if (to != candidates.end()) std::nth_element(from, to, candidates.end(), is_better);
+    std::sort(from, to, is_better);
     for (; sorted < end; ++sorted) {
       held += candidates[sorted].weight;
       if (held >= enough) {
@@ -166,9 +170,9 @@ void top_p(std::vector<Candidate>& candidates, float p) {
 }
 
 void min_p(std::vector<Candidate>& candidates, float p) {
-  double best = 0;
+  float best = 0;
   for (const Candidate& candidate : candidates) best = std::max(best, candidate.weight);
-  const double bar = static_cast<double>(p) * best;
+  const float bar = p * best;
   std::erase_if(candidates, [bar](const Candidate& candidate) { return candidate.weight < bar; });
 }
 

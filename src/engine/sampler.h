@@ -20,7 +20,7 @@ inline constexpr TokenId kNoToken = -1;
 struct Candidate {
   TokenId id = 0;
   float logit = 0;
-  double weight = 0;  // exp((logit - best) / temperature): the best has 1
+  float weight = 0;  // exp((logit - best) / temperature): the best has 1
 };
 
 // Names the parameter that is out of its range.

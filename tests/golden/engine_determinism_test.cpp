@@ -1,11 +1,17 @@
-// Decision 5 through the whole engine, on real weights: the tokens and log-probabilities of a
-// request are the same bits alone, in a batch, in any chunks, after a prefix hit, after preemption,
-// and with any number of threads.
+// Decision 5 through the whole engine, on real weights and on every family's fixture: the tokens
+// and log-probabilities of a request are the same bits alone, in a batch, in any chunks, after a
+// prefix hit, after preemption, and with any number of threads.
+#include <gmock/gmock.h>
+
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "engine/engine.h"
 #include "tests/support/model_runner.h"
+#include "tests/support/temp_folder.h"
 #include "tests/support/test_data.h"
+#include "tests/support/tiny_model.h"
 
 namespace jiang {
 namespace {
@@ -19,7 +25,7 @@ struct Answer {
   }
 };
 
-constexpr int32_t kAnswer = 14;
+constexpr int32_t kAnswer = 10;
 
 Stream submit(Engine& engine, std::vector<TokenId> prompt) {
   return engine
@@ -55,13 +61,9 @@ std::vector<std::vector<TokenId>> make_prompts(int32_t vocab_size) {
   return prompts;
 }
 
-class EngineOnRealWeights : public ::testing::TestWithParam<const char*> {};
-
-TEST_P(EngineOnRealWeights, AnswersAreTheSameBitsHoweverTheyAreComputed) {
-  JIANG_NEED_DATA(file, std::string("weights/") + GetParam() + ".gguf");
+void expect_same_bits(const std::shared_ptr<const Model>& model) {
   ThreadPool one_thread(1);
   ThreadPool three_threads(3);
-  const auto model = load_test_model(file, one_thread);
   const auto prompts = make_prompts(model->config().vocab_size);
   const auto start = [&](EngineOptions options, ThreadPool& pool) {
     options.context = 256;
@@ -103,6 +105,14 @@ TEST_P(EngineOnRealWeights, AnswersAreTheSameBitsHoweverTheyAreComputed) {
   EXPECT_EQ(read_all(std::move(steady)), expected[3]) << "beside cancelled requests";
 }
 
+class EngineOnRealWeights : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(EngineOnRealWeights, AnswersAreTheSameBitsHoweverTheyAreComputed) {
+  JIANG_NEED_DATA(file, std::string("weights/") + GetParam() + ".gguf");
+  ThreadPool pool(1);
+  expect_same_bits(load_test_model(file, pool));
+}
+
 TEST_P(EngineOnRealWeights, EvaluateEqualsOnePassOfTheModel) {
   JIANG_NEED_DATA(file, std::string("weights/") + GetParam() + ".gguf");
   ThreadPool pool(2);
@@ -114,6 +124,50 @@ TEST_P(EngineOnRealWeights, EvaluateEqualsOnePassOfTheModel) {
   const TensorView view = out.view();
   ASSERT_EQ(view.rows * view.cols, static_cast<int64_t>(expected.size()));
   EXPECT_EQ(std::vector<float>(view.data, view.data + expected.size()), expected);
+}
+
+class EngineOnFixtures : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(EngineOnFixtures, AnswersAreTheSameBitsHoweverTheyAreComputed) {
+  const TempFolder folder;
+  write_hf_folder(make_tiny_model(GetParam()), folder.path("hf"));
+  ThreadPool pool(1);
+  const auto model = load_test_model(folder.path("hf"), pool);
+  if (model->config().is_encoder) {
+    EXPECT_FALSE(Engine::create(model, pool).value()->submit({.prompt = {1}}));
+    return;
+  }
+  expect_same_bits(model);
+}
+
+// Windows, soft-caps, learned positions, interleaved rope; model-level tests have all families.
+INSTANTIATE_TEST_SUITE_P(All, EngineOnFixtures,
+                         ::testing::Values("mistral", "gemma3", "gpt2", "glm4", "bert"));
+
+// Hardening A17: a model with bad numbers says so, and does not hang or draw outside the
+// vocabulary.
+TEST(EngineOnBadWeights, EndsWithASentence) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const TempFolder folder;
+    TinyModel tiny = make_tiny_model("llama");
+    for (TinyTensor& tensor : tiny.tensors) {
+      if (tensor.name == "model.norm.weight") tensor.values[3] = bad;
+    }
+    write_hf_folder(tiny, folder.path("hf"));
+    ThreadPool pool(1);
+    const auto model = load_test_model(folder.path("hf"), pool);
+    const auto engine = Engine::create(model, pool, {.context = 64}).value();
+    for (const float temperature : {0.0f, 1.0f}) {
+      Stream stream =
+          engine->submit({.prompt = {1, 2, 3}, .sampling = {.temperature = temperature}}).value();
+      EXPECT_FALSE(stream.next().has_value());
+      ASSERT_TRUE(stream.finish().has_value());
+      EXPECT_EQ(stream.finish()->reason, FinishReason::error);
+      EXPECT_THAT(stream.finish()->error->message,
+                  ::testing::HasSubstr("non-finite logits at token 3"));
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EngineOnRealWeights,
