@@ -2,7 +2,6 @@
 // to search on.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -32,20 +31,26 @@ inline float mxfp4_scale(uint8_t e) {
   return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
 }
 
-// A codebook of 16 entries as CodebookGrid wants it. Equal entries (MXFP4's two zeros) count once.
+// A codebook as CodebookGrid wants it. Of equal entries (MXFP4's two zeros) the first is used.
 struct CodebookTable {
-  static constexpr int kSize = 16;
-  std::array<float, kSize> values{};       // ascending
-  std::array<float, kSize - 1> middles{};  // between neighbours
-  std::array<uint8_t, 256> code_of{};      // by value + 128
+  float least = 0;
+  std::array<float, 512> nearest{};
+  std::array<uint8_t, 256> code_of{};
 
-  explicit constexpr CodebookTable(const int8_t (&codebook)[kSize]) {
-    for (int code = kSize - 1; code >= 0; --code) {
-      values[static_cast<size_t>(code)] = codebook[code];
+  explicit constexpr CodebookTable(const int8_t (&codebook)[16]) {
+    for (int code = 15; code >= 0; --code) {
       code_of[static_cast<size_t>(codebook[code] + 128)] = static_cast<uint8_t>(code);
+      if (codebook[code] < least) least = codebook[code];
     }
-    std::sort(values.begin(), values.end());
-    for (size_t k = 0; k + 1 < kSize; ++k) middles[k] = (values[k] + values[k + 1]) / 2;
+    for (int half = 0; half < 512; ++half) {
+      const int quarters = 2 * half - 512 + 1;  // the middle of the half-unit, times 4
+      int best = codebook[0];
+      for (const int value : codebook) {
+        const int distance = 4 * value - quarters, least_distance = 4 * best - quarters;
+        if (distance * distance < least_distance * least_distance) best = value;
+      }
+      nearest[static_cast<size_t>(half)] = static_cast<float>(best);
+    }
   }
 };
 inline constexpr CodebookTable kTableIq4nl(kCodebookIq4nl);

@@ -44,7 +44,7 @@ void super_codes(uint8_t* codes, const float* x, const SuperAffine<N>& found) {
 template <class Block, int HighCode>
 void quantize_scales_mins(void* out, const float* x, int64_t n, const float* importance) {
   const SuperAffineSearch search{
-      .sub_blocks = {.shrink = HighCode == 15 ? 0.02f : 0.012f, .starts = 5, .refits = 2},
+      .sub_blocks = {.shrink = HighCode == 15 ? 0.03f : 0.02f, .starts = 3, .refits = 2},
       .reach = 1,
       .rounds = 2};
   for_each_block<Block>(out, x, n, importance, [&](Block* block, const float* xs, const float* ws) {
@@ -62,7 +62,7 @@ void quantize_scales_mins(void* out, const float* x, int64_t n, const float* imp
 
 void quantize_q2_k(void* out, const float* x, int64_t n, const float* importance) {
   const SuperAffineSearch search{
-      .sub_blocks = {.shrink = 0.05f, .starts = 4, .refits = 3}, .reach = 1, .rounds = 3};
+      .sub_blocks = {.shrink = 0.08f, .starts = 3, .refits = 3}, .reach = 1, .rounds = 2};
   for_each_block<BlockQ2_K>(
       out, x, n, importance, [&](BlockQ2_K* block, const float* xs, const float* ws) {
         const auto found = search_super_affine<3, 15, 16>(xs, ws, search);
@@ -79,7 +79,7 @@ void quantize_q2_k(void* out, const float* x, int64_t n, const float* importance
 
 void quantize_q3_k(void* out, const float* x, int64_t n, const float* importance) {
   const SuperScaleSearch search{
-      .sub_blocks = {.first = 0.6f, .last = 1.2f, .steps = 12, .refits = 2},
+      .sub_blocks = {.first = 0.7f, .last = 1.2f, .steps = 7, .refits = 2},
       .reach = 1,
       .rounds = 2};
   for_each_block<BlockQ3_K>(
@@ -106,7 +106,7 @@ void quantize_q5_k(void* out, const float* x, int64_t n, const float* importance
 void quantize_q6_k(void* out, const float* x, int64_t n, const float* importance) {
   const SuperScaleSearch search{
       .sub_blocks = {.first = 0.85f, .last = 1.15f, .steps = 12, .refits = 2},
-      .reach = 2,
+      .reach = 1,
       .rounds = 2};
   for_each_block<BlockQ6_K>(
       out, x, n, importance, [&](BlockQ6_K* block, const float* xs, const float* ws) {

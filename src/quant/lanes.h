@@ -9,6 +9,7 @@
 namespace jiang {
 
 using Lanes = float __attribute__((vector_size(16)));
+using IntLanes = int32_t __attribute__((vector_size(16)));
 inline constexpr int kLanes = 4;
 
 inline Lanes load(const float* p) {

@@ -35,7 +35,7 @@ void dequantize_affine(float* out, const void* blocks, int64_t n) {
 // The scale found is stored as f16; the codes belong to what was stored.
 template <class Block, class Grid>
 void quantize_symmetric(void* out, const float* x, int64_t n, const float* importance) {
-  const ScaleRange range{.first = 0.7f, .last = 1.2f, .steps = 21, .refits = 3};
+  const ScaleRange range{.first = 0.8f, .last = 1.2f, .steps = 17, .refits = 3};
   const RowToQuantize row(x, n, importance);
   alignas(16) float block_x[kBlock], w[kBlock];
   uint8_t codes[kBlock];
@@ -52,7 +52,7 @@ void quantize_symmetric(void* out, const float* x, int64_t n, const float* impor
 
 template <class Block, int High>
 void quantize_affine(void* out, const float* x, int64_t n, const float* importance) {
-  const AffineRange range{.shrink = High == 15 ? 0.02f : 0.012f, .starts = 6, .refits = 3};
+  const AffineRange range{.shrink = High == 15 ? 0.02f : 0.012f, .starts = 5, .refits = 4};
   const RowToQuantize row(x, n, importance);
   alignas(16) float block_x[kBlock], w[kBlock], above[kBlock];
   uint8_t codes[kBlock];

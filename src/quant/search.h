@@ -34,22 +34,20 @@ struct LinearGrid {
   }
 };
 
-// The entries of a codebook, Table being constexpr: `values` sorted, `middles` between neighbours,
-// `code_of` by value + 128.
+// The entries of a codebook of whole numbers within +-127; Table is constexpr. Borders between
+// neighbours are multiples of 1/2, so the nearest entry follows from the half-unit that v lies in:
+// `nearest` has it for each of 512, from -128 up. `code_of` is by value + 128.
 template <const auto& Table>
 struct CodebookGrid {
-  static constexpr float kExtent = -Table.values[0];
+  static constexpr float kExtent = -Table.least;
   static Lanes nearest(Lanes v) {
-    Lanes value = splat(Table.values[0]);
-    for (int k = 0; k < Table.kSize - 1; ++k) {
-      const Lanes step = splat(Table.values[k + 1] - Table.values[k]);
-      value += v > splat(Table.middles[k]) ? step : splat(0);
-    }
-    return value;
+    const auto half = __builtin_convertvector(clamp(v * splat(2) + splat(256), 0, 511), IntLanes);
+    const float* values = Table.nearest.data();
+    return Lanes{values[half[0]], values[half[1]], values[half[2]], values[half[3]]};
   }
   static void codes(uint8_t* out, Lanes grid_values) {
     for (int i = 0; i < kLanes; ++i) {
-      out[i] = Table.code_of[static_cast<int>(grid_values[i]) + 128];
+      out[i] = Table.code_of[static_cast<size_t>(static_cast<int>(grid_values[i]) + 128)];
     }
   }
 };
