@@ -301,7 +301,7 @@ TEST(Quantize, ImportanceOnlyMattersRelatively) {
 
 TEST(Dequantize, TakesAnyBytes) {
   std::mt19937 random(9);
-  std::vector<unsigned char> bytes(1024);
+  std::vector<unsigned char> bytes(1024 + 2);
   for (const WeightFormat& format : weight_formats()) {
     for (int round = 0; round < 20; ++round) {
       for (auto& byte : bytes) byte = static_cast<unsigned char>(random());
