@@ -58,13 +58,18 @@ AddedTokenMatcher::AddedTokenMatcher(const std::vector<AddedToken>& tokens) : to
 }
 
 AddedTokenMatcher::Match AddedTokenMatcher::find(std::string_view text, size_t from) const {
+  return find(text, from, {from, text.size()});
+}
+
+AddedTokenMatcher::Match AddedTokenMatcher::find(std::string_view text, size_t from,
+                                                 TextRange window) const {
   if (trie_.empty()) return {};
-  for (size_t at = from; at < text.size(); ++at) {
+  for (size_t at = std::max(from, window.begin); at < window.end; ++at) {
     if (!starts_[static_cast<uint8_t>(text[at])]) continue;
-    const auto found = trie_.longest_prefix(text.substr(at));
+    const auto found = trie_.longest_prefix(text.substr(at, window.end - at));
     if (found.length == 0) continue;
     const AddedToken& token = tokens_[static_cast<size_t>(found.value)];
-    Match match{at, at + found.length, token.id};
+    Match match{at, at + found.length, token.id, {at, at + found.length}};
     if (token.single_word && !stands_alone(text, match.begin, match.end)) continue;
     while (token.lstrip && match.begin > from) {
       const size_t before = previous_character(text, match.begin);
@@ -79,6 +84,32 @@ AddedTokenMatcher::Match AddedTokenMatcher::find(std::string_view text, size_t f
     return match;
   }
   return {};
+}
+
+AddedTokenMatcher::Match RangedTokenScan::next_in_ranges(std::string_view text, size_t at) {
+  while (!ranges_.empty()) {
+    const TextRange window{ranges_.front().begin, std::min(ranges_.front().end, text.size())};
+    if (window.end > at) {
+      const auto match = all_.find(text, at, window);
+      if (match.begin != std::string_view::npos) return match;
+    }
+    ranges_ = ranges_.subspan(1);
+  }
+  return {};
+}
+
+AddedTokenMatcher::Match RangedTokenScan::next(std::string_view text, size_t at) {
+  if (!ahead_in_ranges_ || ahead_in_ranges_->token.begin < at) {
+    ahead_in_ranges_ = next_in_ranges(text, at);
+  }
+  if (!ahead_plain_ || ahead_plain_->token.begin < at) ahead_plain_ = plain_.find(text, at);
+  const TextRange& special = ahead_in_ranges_->token;
+  const TextRange& plain = ahead_plain_->token;
+  const bool take_special =
+      special.begin < plain.begin || (special.begin == plain.begin && special.end >= plain.end);
+  AddedTokenMatcher::Match match = take_special ? *ahead_in_ranges_ : *ahead_plain_;
+  match.begin = std::max(match.begin, at);  // white space that lstrip took may be gone by now
+  return match;
 }
 
 }  // namespace jiang

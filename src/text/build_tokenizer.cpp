@@ -89,10 +89,12 @@ class SpecTokenizer final : public Tokenizer {
     if (options.add_specials)
       out.insert(out.end(), spec_.prefix_ids.begin(), spec_.prefix_ids.end());
     const AddedTokenMatcher& added = options.parse_specials ? all_added_ : plain_added_;
+    const bool ranged = options.parse_specials && !options.specials_within.empty();
+    RangedTokenScan scan(all_added_, plain_added_, options.specials_within);
     size_t at = 0;
     bool at_start = true;
     while (at < text.size()) {
-      const auto match = added.find(text, at);
+      const auto match = ranged ? scan.next(text, at) : added.find(text, at);
       const size_t end = std::min(match.begin, text.size());
       if (end > at) {
         encode_section(text.substr(at, end - at), at_start, out);

@@ -16,11 +16,21 @@
 
 namespace jiang {
 
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
 struct EncodeOptions {
   // User text is data: "<|im_start|>" in it is ten characters, unless asked for.
   bool parse_specials = false;
   // Put the bos/eos (or [CLS]/[SEP]) around the text that this model wants.
   bool add_specials = false;
+  // With parse_specials: only those that lie within one of these ranges (ascending, of valid
+  // UTF-8); elsewhere they are text. Empty: everywhere. So a prompt's own special tokens are
+  // parsed and those that a user wrote are not, in one pass over the whole text.
+  std::span<const TextRange> specials_within = {};
 };
 
 class Tokenizer {
