@@ -43,7 +43,7 @@ bool is_lower(char32_t code_point);            // Ll
 bool is_title(char32_t code_point);            // Lt
 bool is_decimal_digit(char32_t code_point);    // Nd
 bool is_nonspacing_mark(char32_t code_point);  // Mn
-bool is_unassigned(char32_t code_point);      // Cn
+bool is_unassigned(char32_t code_point);       // Cn
 
 // Columns that a terminal gives to the code point: 0, 1 or 2.
 int display_width(char32_t code_point);
