@@ -13,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/messages.h"
 #include "cli/output.h"
+#include "cli/sanitizer.h"
 #include "kernels/table.h"
 
 namespace jiang {
@@ -86,7 +87,7 @@ Result<int> dispatch(std::vector<std::string> words) {
 }
 
 int report(const Error& error) {
-  note(fmt::format("{}{}", message(Message::error_prefix), error.message));
+  note(fmt::format("{}{}", message(Message::error_prefix), visible_line(error.message)));
   return error.kind == ErrorKind::invalid_argument ? 2 : 1;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/json_value.h"
 #include "base/quantity.h"
-#include "cli/output.h"
+#include "cli/sanitizer.h"
 
 namespace jiang {
 namespace {
@@ -103,7 +103,7 @@ Result<Json> describe_model(const TensorSource& source, const ModelReportOptions
 std::string model_report_text(const Json& report) {
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
-    if (!value.empty()) text += fmt::format("{:<16} {}\n", name, value);
+    if (!value.empty()) text += fmt::format("{:<16} {}\n", name, visible_line(value));
   };
   const auto number = [&](const char* key) { return report[key].get<uint64_t>(); };
   line("path", report["path"].get<std::string>());

@@ -83,4 +83,12 @@ std::string TerminalSanitizer::feed(std::string_view text) {
   return out;
 }
 
+std::string visible_line(std::string_view text) {
+  std::string line = TerminalSanitizer().feed(text);
+  for (char& c : line) {
+    if (c == '\n' || c == '\t') c = ' ';
+  }
+  return line;
+}
+
 }  // namespace jiang

@@ -20,4 +20,7 @@ class TerminalSanitizer {
   State state_ = State::text;
 };
 
+// A name or a message that may quote a hostile file, as one harmless line.
+std::string visible_line(std::string_view text);
+
 }  // namespace jiang

@@ -65,5 +65,9 @@ INSTANTIATE_TEST_SUITE_P(
                          "b"}),
     [](const auto& test) { return test.param.name; });
 
+TEST(VisibleLine, QuotesOfHostileFilesStayOnTheirLine) {
+  EXPECT_EQ(visible_line("name\033]0;x\007\nsecond\tline"), "name second line");
+}
+
 }  // namespace
 }  // namespace jiang

@@ -79,6 +79,20 @@ std::vector<InstalledModel> installed_models(const std::string& home) {
   return models;
 }
 
+std::optional<std::string> bundled_model(const std::string& binary) {
+  std::error_code error;
+  const fs::path program = fs::canonical(binary, error);
+  if (error) return std::nullopt;
+  // build/release/jiang
+  const fs::path folder = program.parent_path().parent_path().parent_path() / "models";
+  std::optional<std::string> first;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string path = it->path().string();
+    if (ends_with(path, kSuffix) && !is_later_part(path) && (!first || path < *first)) first = path;
+  }
+  return first;
+}
+
 Result<std::string> find_model(std::string_view reference, const std::string& home) {
   const std::string text(reference);
   if (text.empty()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,10 @@ struct InstalledModel {
 
 // Sorted by name. An absent folder is an empty list. Later parts of split models are left out.
 std::vector<InstalledModel> installed_models(const std::string& home = jiang_home());
+
+// The model that came with jiang: the first of models/ in the repository that the program at
+// `binary` was built in.
+std::optional<std::string> bundled_model(const std::string& binary = "/proc/self/exe");
 
 // The error of a missing model names the closest installed one, or the way out.
 Result<std::string> find_model(std::string_view reference, const std::string& home = jiang_home());

@@ -36,6 +36,14 @@ TEST_F(ModelRef, InstalledModelsAreGgufFilesAndFoldersWithConfig) {
   EXPECT_TRUE(installed_models(home_ + "/absent").empty());
 }
 
+TEST_F(ModelRef, TheBundledModelLiesBesideTheBuildFolder) {
+  fs::create_directories(home_ + "/build/release");
+  std::ofstream(home_ + "/build/release/jiang") << "x";
+  EXPECT_EQ(bundled_model(home_ + "/build/release/jiang"),
+            fs::canonical(home_).string() + "/models/big-00001-of-00002.gguf");
+  EXPECT_EQ(bundled_model(home_ + "/build/release/absent"), std::nullopt);
+}
+
 TEST_F(ModelRef, NamesPathsAndFoldersAreFound) {
   EXPECT_EQ(*find_model("qwen2-0.5b", home_), home_ + "/models/qwen2-0.5b.gguf");
   EXPECT_EQ(*find_model("folder-model", home_), home_ + "/models/folder-model");

@@ -7,6 +7,7 @@
 #include "cli/commands/table.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/sanitizer.h"
 #include "hub/model_ref.h"
 
 namespace jiang {
@@ -53,8 +54,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   for (const InstalledModel& model : models) width = std::max(width, model.name.size());
   std::string text = fmt::format("{:<{}}  {:>9}  {}\n", "NAME", width, "SIZE", "MODIFIED");
   for (const InstalledModel& model : models) {
-    text += fmt::format("{:<{}}  {:>9}  {}\n", model.name, width, human_bytes(model.bytes),
-                        date_of(model.modified));
+    text += fmt::format("{:<{}}  {:>9}  {}\n", visible_line(model.name), width,
+                        human_bytes(model.bytes), date_of(model.modified));
   }
   TRY_STATUS(print(text));
   return 0;

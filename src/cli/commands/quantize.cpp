@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "convert/quantize.h"
+#include "text/gguf_tokenizer.h"
 
 namespace jiang {
 namespace {
@@ -44,6 +45,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   bool lists_types = false;
   bool pure = false;
   bool requantize = false;
+  bool without_tokenizer = false;
   Options options("quantize");
   options.positional(flags.model, "IN", Options::Need::optional,
                      "a GGUF file or a Hugging Face folder");
@@ -53,6 +55,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.text(matrix_path, "--imatrix", "FILE", "importance matrix (jiang imatrix)");
   options.flag(pure, "--pure", "every matrix in T: no mixture, no wider output matrix");
   options.flag(requantize, "--allow-requantize", "take a source that is quantised already");
+  options.flag(without_tokenizer, "--without-tokenizer",
+               "of a folder whose tokenizer GGUF cannot hold: the weights alone");
   options.flag(lists_types, "--list-types", "the types, one a line");
   options.flag(as_json, "--json", "the report as JSON");
   flags.add_threads_to(options);
@@ -91,6 +95,14 @@ Result<int> run(const std::vector<std::string>& arguments) {
   quantize_options.importance = matrix ? &*matrix : nullptr;
   quantize_options.pure = pure;
   quantize_options.allow_requantize = requantize;
+  if (!source->metadata() && !without_tokenizer) {
+    auto tokenizer = tokenizer_to_gguf_metadata(source->path());
+    if (!tokenizer) {
+      return fail(tokenizer.error().kind, "{}; --without-tokenizer writes the weights alone",
+                  tokenizer.error().message);
+    }
+    quantize_options.extra_metadata = *std::move(tokenizer);
+  }
   const InterruptScope scope;
   std::optional<ProgressLine> progress("quantising");
   quantize_options.progress = [&](const QuantizeProgress& now) {

@@ -5,6 +5,7 @@
 #include "cli/model_report.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/sanitizer.h"
 
 namespace jiang {
 namespace {
@@ -34,7 +35,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     if (source_text.empty()) {
       return fail(ErrorKind::not_found, "{} has no chat template", source->path());
     }
-    TRY_STATUS(print(source_text));
+    TRY_STATUS(print(stdout_is_terminal() ? TerminalSanitizer().feed(source_text) : source_text));
     return 0;
   }
   if (as_json) {

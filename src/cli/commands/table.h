@@ -5,6 +5,7 @@
 
 namespace jiang {
 
+extern const Command kRun;
 extern const Command kTokenize;
 extern const Command kTemplate;
 extern const Command kLogits;

@@ -1,0 +1,118 @@
+// jiang run: one answer to a prompt, or a chat.
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json_value.h"
+#include "cli/answer.h"
+#include "cli/chat_session.h"
+#include "cli/commands/table.h"
+#include "cli/loaded_model.h"
+#include "cli/messages.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "hub/model_ref.h"
+
+namespace jiang {
+namespace {
+
+constexpr size_t kMaxPromptBytes = size_t{64} << 20;
+
+struct RunFlags {
+  ModelFlags model;
+  ChatSettings chat;
+  std::optional<std::string> prompt;
+};
+
+Result<std::vector<TokenId>> encode_prompt(const RunFlags& flags, const ChatModel& chat,
+                                           const std::string& prompt) {
+  if (flags.chat.raw || !chat.has_template()) {
+    if (!flags.chat.raw) note(message(Message::chat_no_template));
+    return chat.raw_prompt(flags.chat.system ? *flags.chat.system + "\n\n" + prompt : prompt);
+  }
+  Json messages = Json::array();
+  if (flags.chat.system) messages.push_back({{"role", "system"}, {"content", *flags.chat.system}});
+  messages.push_back({{"role", "user"}, {"content", prompt}});
+  return chat.prompt(messages, Json(), true, Json::object());
+}
+
+Result<int> run_once(const RunFlags& flags, LoadedModel& loaded, const ChatModel& chat,
+                     const std::string& prompt) {
+  TRY(GenerateOptions options, flags.chat.generation.apply(loaded.source->generation_config()));
+  options.continues_text = flags.chat.raw || !chat.has_template();
+  TRY(std::vector<TokenId> ids, encode_prompt(flags, chat, prompt));
+  TRY(const Answer answer, stream_answer(*loaded.engine, chat, std::move(ids), options));
+  if (answer.text.empty() || answer.text.back() != '\n') TRY_STATUS(print("\n"));
+  if (flags.chat.verbose) note(describe_speed(answer.finish.stats));
+  if (answer.interrupted) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+  return 0;
+}
+
+Result<int> run(const std::vector<std::string>& arguments) {
+  RunFlags flags;
+  std::vector<std::string> words;
+  Options options("run");
+  options.positional(flags.model.model, "MODEL", Options::Need::optional,
+                     "a .gguf file, a Hugging Face folder, or an installed name");
+  options.rest(words, "PROMPT",
+               "answer this and leave (text from a pipe follows it); without a prompt, chat");
+  options.text(flags.prompt, "-p,--prompt", "TEXT",
+               "the prompt, and all of it: standard input is not read");
+  options.text(flags.chat.system, "-s,--system", "TEXT", "the system prompt");
+  options.flag(flags.chat.raw, "--raw", "no chat template: continue the prompt as it stands");
+  flags.chat.generation.add_to(options);
+  flags.model.add_to(options);
+  options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
+  bool no_history = false;
+  options.flag(no_history, "--nohistory", "do not keep what is typed in a chat");
+  TRY(const bool go_on, options.parse(arguments));
+  if (!go_on) return 0;
+  flags.chat.history = !no_history;
+
+  if (flags.model.model.empty() && options.given("MODEL")) {
+    return fail(ErrorKind::invalid_argument, "MODEL is empty; give a file, a folder or a name");
+  }
+  if (flags.model.model.empty()) flags.model.model = bundled_model().value_or("");
+  if (flags.model.model.empty()) {
+    return Error{ErrorKind::invalid_argument, message(Message::no_model)};
+  }
+  // A caller that gives -p may well hold an open pipe as our stdin: waiting for its end could last
+  // for ever.
+  const bool reads_stdin = !flags.prompt && !stdin_is_terminal();
+  for (const std::string& word : words) {
+    flags.prompt = flags.prompt ? *flags.prompt + " " + word : word;
+  }
+  if (reads_stdin) {
+    TRY(const std::string piped, read_stdin(kMaxPromptBytes));
+    if (!piped.empty()) flags.prompt = flags.prompt ? *flags.prompt + "\n\n" + piped : piped;
+  }
+  const bool is_chat = !flags.prompt && !reads_stdin;
+  if (!is_chat && (!flags.prompt || flags.prompt->empty())) {
+    return fail(ErrorKind::invalid_argument, "the prompt is empty; give one with -p or a pipe");
+  }
+  EngineOptions engine_options;
+  engine_options.max_sequences = 1;
+  TRY(LoadedModel loaded, load(flags.model, engine_options));
+  TRY(const ChatModel chat, ChatModel::create(loaded.text));
+  if (is_chat) {
+    ChatSession session(loaded, chat, flags.chat);
+    TRY_STATUS(session.run());
+    return 0;
+  }
+  return run_once(flags, loaded, chat, *flags.prompt);
+}
+
+}  // namespace
+
+const Command kRun = {
+    .name = "run",
+    .usage = "usage: jiang run [MODEL [PROMPT]] [OPTIONS]",
+    .summary = "chat with a model, or answer one prompt",
+    .examples =
+        "  jiang run model.gguf\n"
+        "  jiang run model.gguf \"Why is the sky blue?\"\n"
+        "  jiang run model.gguf -p \"Once upon a time\" --raw --temp 0 -n 200\n"
+        "  cat notes.txt | jiang run model.gguf \"Summarise this:\"",
+    .run = run,
+};
+
+}  // namespace jiang

@@ -1,0 +1,77 @@
+"""One-shot answers: the documented story at every level and thread count, pipes, repeatability."""
+import json
+import os
+import re
+import subprocess
+
+from support import BINARY, Case, data, environment, jiang, tiny_model
+
+STORY = ["-p", "Once upon a time", "--raw", "--temp", "0", "-n", "200"]
+
+
+def levels():
+    found = json.loads(jiang("doctor", "--json").stdout)["isa"]["found"]
+    return [level for level in ("scalar", "avx2", "avx512") if level in found]
+
+
+class Story(Case):
+    def documented(self):
+        text = open(data("weights/stories260K/stories260K.md")).read()
+        return re.search(r"-t 0\.0\n(Once upon a time.*?)\n```", text, re.S)[1]
+
+    def test_stories260k_is_told_word_for_word(self):
+        model = data("weights/stories260K/stories260K-f32.gguf")
+        wanted = self.documented()
+        for level in levels():
+            for threads in (1, 2):
+                with self.subTest(isa=level, threads=threads):
+                    out = self.succeeds("run", model, *STORY, "-t", threads,
+                                        env={"JIANG_ISA": level}).decode()
+                    self.assertGreater(len(out), 400)
+                    self.assertTrue(wanted.startswith("Once upon a time" + out.rstrip("\n")), out)
+
+    def test_other_forms_of_the_story_speak_too(self):
+        for model in ("weights/stories260K/stories260K-F16.gguf", "weights/tinystories-656k"):
+            out = self.succeeds("run", data(model), *STORY).decode()
+            words = re.findall(r"[A-Za-z']+", out)
+            self.assertGreater(len(words), 60, out)
+            self.assertIn("was", words)
+
+
+class OneShot(Case):
+    def test_the_same_seed_gives_the_same_answer(self):
+        run = ["run", tiny_model(), "-p", "hello", "-n", "24", "--seed", "7"]
+        first = self.succeeds(*run)
+        self.assertEqual(first, self.succeeds(*run, "-t", "1"))
+        self.assertEqual(first, self.succeeds(*run, "-t", "2"))
+        self.assertNotEqual(first, self.succeeds(*run[:-1], "8"))
+
+    def test_prompt_may_come_as_words_flag_or_pipe(self):
+        tail = ["-n", "8", "--temp", "0"]
+        flag = self.succeeds("run", tiny_model(), "-p", "hello there", *tail)
+        self.assertEqual(flag, self.succeeds("run", tiny_model(), "hello", "there", *tail))
+        self.assertEqual(flag, self.succeeds("run", tiny_model(), *tail, stdin=b"hello there"))
+        both = self.succeeds("run", tiny_model(), "sum up:", *tail, stdin=b"a text")
+        self.assertEqual(both, self.succeeds("run", tiny_model(), "-p", "sum up:\n\na text", *tail))
+
+    def test_with_a_prompt_stdin_is_not_waited_for(self):
+        reading, writing = os.pipe()  # an open pipe that never says anything
+        with subprocess.Popen([BINARY, "run", tiny_model(), "-p", "x", "-n", "2"], stdin=reading,
+                              stdout=subprocess.PIPE, env=environment()) as process:
+            self.assertEqual(process.wait(60), 0)
+        os.close(reading)
+        os.close(writing)
+
+    def test_stdout_holds_the_answer_only(self):
+        run = ["run", tiny_model(), "-p", "x", "-n", "4", "--temp", "0"]
+        quiet = jiang(*run)
+        loud = jiang(*run, "--verbose")
+        self.assertEqual(quiet.stdout, loud.stdout)
+        self.assertEqual(quiet.stderr, b"")
+        self.assertRegex(loud.stderr.decode(), r"answer 4 tokens, [\d.]+ tokens/s; first token after")
+        self.assertNotIn(b"\x1b", quiet.stdout + loud.stderr)
+
+    def test_stop_strings_are_not_shown(self):
+        model = data("weights/stories260K/stories260K-f32.gguf")
+        out = self.succeeds("run", model, *STORY, "--stop", "Lily").decode()
+        self.assertEqual(out, ", there was a little girl named \n")

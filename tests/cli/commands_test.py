@@ -1,0 +1,253 @@
+"""Each command does what its help says, on a tiny model and on real data where there is some."""
+import json
+import math
+import os
+import random
+
+from support import DATA, Case, data, jiang, scratch, tiny_model
+
+
+class Frame(Case):
+    def test_help_lists_every_command_and_each_explains_itself(self):
+        text = self.succeeds("help").decode()
+        listed = text[text.index("commands:"):].splitlines()[1:]
+        names = [line[2:].split("  ")[0] for line in listed if line.startswith("  ")]
+        self.assertIn("run", names)
+        self.assertEqual(self.succeeds("--help").decode(), text)
+        for name in names:
+            shown = self.succeeds("help", *name.split()).decode()
+            self.assertIn(f"usage: jiang {name}", shown)
+            self.assertIn("examples:", shown)
+            self.assertEqual(self.succeeds(*name.split(), "--help").decode(), shown)
+
+    def test_version(self):
+        self.assertRegex(self.succeeds("--version").decode(), r"^jiang \d+\.\d+\.\d+\n$")
+
+    def test_slips_are_recognised(self):
+        self.refused("rnu", code=2, says="did you mean 'run'?")
+        self.refused("dev", "make-modl", code=2, says="did you mean 'dev make-model'?")
+        self.refused("show", tiny_model(), "--jsno", code=2, says="did you mean '--json'?")
+        self.refused("run", tiny_model(), "--temprature", "1", code=2, says="--temp")
+
+    def test_chinese_users_read_chinese(self):
+        for env in ({"LANG": "zh_CN.UTF-8"}, {"LC_ALL": "zh_TW", "LANG": "en_US.UTF-8"}):
+            done = jiang("rnu", env=env)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("您是想用 “run” 吗", done.stderr.decode())
+            self.assertIn("与模型对话", jiang("help", env=env).stdout.decode())
+        self.assertIn("did you mean", jiang("rnu", env={"LANG": "C"}).stderr.decode())
+
+    def test_completion_scripts_offer_the_commands(self):
+        for shell in ("bash", "zsh", "fish"):
+            script = self.succeeds("completion", shell).decode()
+            self.assertIn("tokenize", script)
+            self.assertIn("make-model", script)
+        options = self.succeeds("run", "--list-options").decode().split()
+        self.assertIn("--temp", options)
+
+
+class Tokenize(Case):
+    def test_every_byte_of_stdin_comes_back(self):
+        rng = random.Random(1)
+        texts = [b"", b"\n", b"  two  spaces \n\n", b"a\tb\r\nc", b"\x00\x01", "你好 🙂".encode(),
+                 "".join(chr(rng.choice([rng.randrange(32, 127), rng.randrange(0x4e00, 0x9fff),
+                                         rng.randrange(0x1f600, 0x1f64f)]))
+                         for _ in range(2000)).encode()]
+        for text in texts:
+            ids = self.succeeds("tokenize", tiny_model(), "--json", stdin=text)
+            self.assertEqual(ids, json.dumps(json.loads(ids), separators=(",", ":")).encode() + b"\n")
+            self.assertEqual(self.succeeds("tokenize", tiny_model(), "--decode", stdin=ids), text)
+            plain = self.succeeds("tokenize", tiny_model(), stdin=text)
+            self.assertEqual([int(w) for w in plain.split()], json.loads(ids))
+
+    def test_specials_are_text_unless_asked_for(self):
+        text = b"<|im_start|>user"
+        plain = json.loads(self.succeeds("tokenize", tiny_model(), "--json", stdin=text))
+        special = json.loads(self.succeeds("tokenize", tiny_model(), "--json", "--specials", stdin=text))
+        self.assertLess(len(special), len(plain))
+        back = self.succeeds("tokenize", tiny_model(), "--decode", stdin=json.dumps(special).encode())
+        self.assertEqual(back, b"user")
+        back = self.succeeds("tokenize", tiny_model(), "--decode", "--specials",
+                             stdin=json.dumps(special).encode())
+        self.assertEqual(back, text)
+
+    def test_ids_of_published_vocabularies(self):
+        folder = DATA / "tokenizers/ggml-vocab"
+        data("tokenizers/ggml-vocab")
+        elsewhere = {"qwen2": "tokenizers/qwen2-0.5b", "llama-bpe": "tokenizers/llama-3-8b"}
+        for inputs in sorted(folder.glob("*.gguf.inp")):
+            name = inputs.name[len("ggml-vocab-"):-len(".gguf.inp")]
+            vocabulary = data(elsewhere[name]) if name in elsewhere else str(inputs)[:-len(".inp")]
+            texts = inputs.read_bytes().split(b"\n__ggml_vocab_test__\n")
+            wanted = inputs.with_suffix(".out").read_text().splitlines()
+            # One text of each vocabulary: the whole set is checked in process by another suite.
+            index = max(range(len(wanted)), key=lambda i: len(wanted[i]))
+            with self.subTest(name):
+                ids = self.succeeds("tokenize", vocabulary, stdin=texts[index])
+                self.assertEqual(ids.split(), wanted[index].encode().split())
+
+    def test_bad_ids_are_refused(self):
+        self.refused("tokenize", tiny_model(), "--decode", code=2, stdin=b"1 x", says="'x'")
+        self.refused("tokenize", tiny_model(), "--decode", code=2, stdin=b"100000", says="100000")
+        self.refused("tokenize", tiny_model(), "--decode", code=2, stdin=b"[-1]", says="-1")
+
+
+class Template(Case):
+    def context(self, value):
+        path = os.path.join(scratch, "context.json")
+        with open(path, "w") as file:
+            json.dump(value, file)
+        return path
+
+    def test_the_prompt_is_exact(self):
+        context = self.context({"messages": [{"role": "user", "content": " Hi \n"}],
+                                "add_generation_prompt": True})
+        wanted = b"<|im_start|>user\n Hi \n<|im_end|>\n<|im_start|>assistant\n"
+        self.assertEqual(self.succeeds("template", tiny_model(), "--context", context), wanted)
+        path = os.path.join(scratch, "one.jinja")
+        with open(path, "w") as file:
+            file.write("{% for m in messages %}[{{ m.content | trim }}]{% endfor %}")
+        self.assertEqual(self.succeeds("template", path, "--context", context), b"[Hi]")
+        with open(context, "rb") as file:
+            self.assertEqual(self.succeeds("template", path, "--context", "-", stdin=file.read()), b"[Hi]")
+
+    def test_errors_name_the_line(self):
+        path = os.path.join(scratch, "bad.jinja")
+        with open(path, "w") as file:
+            file.write("one\n{% if %}")
+        self.refused("template", path, "--context", self.context({}), says="2")
+
+
+class Measures(Case):
+    def test_logits_name_every_position(self):
+        report = json.loads(self.succeeds("logits", tiny_model(), "--ids", "1,2,3", "--top", "4", "--json"))
+        self.assertEqual(len(report["positions"]), 3)
+        for position in report["positions"]:
+            self.assertEqual(len(position["top"]), 4)
+            values = [logit for _, logit in position["top"]]
+            self.assertEqual(values, sorted(values, reverse=True))
+        self.refused("logits", tiny_model(), "--ids", "1,x", code=2, says="x")
+        self.refused("logits", tiny_model(), "--ids", "1,999999", code=2, says="999999")
+
+    def test_logits_agree_with_the_reference(self):
+        reference = json.load(open(data("weights/stories260K/stories260K-f32.json")))
+        ids = ",".join(map(str, reference["prompt_ids"]))
+        report = json.loads(self.succeeds("logits", data("weights/stories260K/stories260K-f32.gguf"),
+                                          "--ids", ids, "--top", "512", "--json"))
+        ours = dict(report["positions"][-1]["top"])
+        shift = math.log(sum(math.exp(v) for v in ours.values()))
+        # The reference has logits; only differences between them are comparable.
+        top = reference["steps"][0]["top5"]
+        for token, logit in top:
+            self.assertAlmostEqual((ours[token] - shift) - (ours[top[0][0]] - shift),
+                                   logit - top[0][1], delta=1e-2)
+
+    def test_show_adds_up(self):
+        report = json.loads(self.succeeds("show", tiny_model("llama3", "q4_0"), "--json", "-c", "100"))
+        self.assertAlmostEqual(sum(t["share"] for t in report["types"]), 1)
+        self.assertEqual(sum(t["bytes"] for t in report["types"]), report["bytes"])
+        memory = report["memory"]
+        self.assertEqual(memory["context"], 100)
+        # 2 layers, K and V, 2 heads of 64, f16
+        self.assertEqual(memory["kv_bytes"], 100 * 2 * 2 * 2 * 64 * 2)
+        text = self.succeeds("show", tiny_model("llama3", "q4_0")).decode()
+        for word in ("q4_0", "q6_k", "layers", "chat template", "licence"):
+            self.assertIn(word, text)
+
+    def test_embeddings_have_length_one_when_asked(self):
+        out = self.succeeds("embed", tiny_model(), "--normalize", stdin="a cat\n狗\n".encode())
+        vectors = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([len(v) for v in vectors], [256, 256])
+        for vector in vectors:
+            self.assertAlmostEqual(sum(x * x for x in vector), 1, places=4)
+        document = json.loads(self.succeeds("embed", tiny_model(), "--normalize", "--json",
+                                            stdin="a cat\n狗\n".encode()))
+        self.assertEqual(document["embeddings"], vectors)
+
+    def test_perplexity_against_itself_is_no_divergence(self):
+        path = os.path.join(scratch, "text.txt")
+        with open(path, "w") as file:
+            file.write("the quick brown fox jumps over the lazy dog\n" * 40)
+        report = json.loads(self.succeeds("perplexity", tiny_model(), path, "-c", "64", "--chunks", "3",
+                                          "--against", tiny_model(), "--json"))
+        self.assertEqual(report["chunks"], 3)
+        self.assertEqual(report["scored_tokens"], 3 * 31)
+        self.assertAlmostEqual(report["mean_kl_divergence"], 0, places=9)
+        self.assertEqual(report["top1_agreement"], 1)
+        self.assertGreater(report["perplexity"], 1)
+        coarse = json.loads(self.succeeds("perplexity", tiny_model("qwen2", "q4_0"), path, "-c", "64",
+                                          "--chunks", "3", "--against", tiny_model(), "--json"))
+        self.assertGreater(coarse["mean_kl_divergence"], 1e-4)
+
+    def test_bench_counts_what_it_says(self):
+        report = json.loads(self.succeeds("bench", tiny_model(), "-p", "32", "-n", "8", "-r", "1",
+                                          "-t", "1", "--json"))
+        self.assertEqual(report["threads"], 1)
+        self.assertIn(report["isa"], ("scalar", "avx2", "avx512"))
+        for phase, tokens in (("prefill", 32), ("decode", 8)):
+            self.assertEqual(report[phase]["tokens"], tokens)
+            self.assertGreater(report[phase]["tokens_per_second"], 0)
+            self.assertGreater(report[phase]["fraction_of_limit"], 0)
+        self.assertGreater(report["machine"]["read_gb_per_s"], 0)
+        self.assertGreater(report["machine"]["dot_gop_per_s"], 0)
+        self.assertGreater(report["decode"]["bytes_per_token"], 0)
+
+    def test_doctor_knows_the_machine(self):
+        report = json.loads(self.succeeds("doctor", "--json"))
+        self.assertIn("scalar", report["isa"]["found"])
+        self.assertIn(report["isa"]["chosen"], report["isa"]["found"])
+        self.assertGreaterEqual(report["logical_cpus"], 1)
+        self.assertTrue(report["models"])
+        self.assertIn("tokens/s", self.succeeds("doctor").decode())
+
+
+class Files(Case):
+    def test_quantise_then_run(self):
+        out = os.path.join(scratch, "out.gguf")
+        report = json.loads(self.succeeds("quantize", tiny_model("qwen2", "f16"), out, "--type", "q4_0",
+                                          "--json"))
+        self.assertLess(report["bytes_out"], report["bytes_in"] / 2)
+        types = json.loads(self.succeeds("show", out, "--json"))["types"]
+        self.assertIn("q4_0", [t["type"] for t in types])
+        self.succeeds("run", out, "-p", "hello", "-n", "4", "--temp", "0")
+        self.assertIn("sym_int4", self.succeeds("quantize", "--list-types").decode().split())
+
+    def test_a_folder_becomes_a_file_that_says_the_same(self):
+        folder = data("weights/tinystories-656k")
+        out = os.path.join(scratch, "folder.gguf")
+        self.succeeds("quantize", folder, out, "--type", "f32")
+        story = ["-p", "Once upon a time", "--raw", "--temp", "0", "-n", "40"]
+        self.assertEqual(self.succeeds("run", out, *story), self.succeeds("run", folder, *story))
+
+    def test_importance_matrix_is_read_by_quantise(self):
+        text = os.path.join(scratch, "calibration.txt")
+        with open(text, "w") as file:
+            file.write("a text about cats and dogs\n" * 200)
+        matrix = os.path.join(scratch, "m.imatrix")
+        self.succeeds("imatrix", tiny_model("qwen2", "f16"), text, "-o", matrix, "-c", "64", "--chunks", "4")
+        out = os.path.join(scratch, "with-matrix.gguf")
+        self.succeeds("quantize", tiny_model("qwen2", "f16"), out, "--type", "q4_k", "--imatrix", matrix)
+        self.succeeds("run", out, "-p", "hello", "-n", "4", "--temp", "0")
+
+    def test_quantisation_errors_are_tabled(self):
+        table = json.loads(self.succeeds("dev", "quant-error", tiny_model("qwen2", "f16"), "--type", "q4_0",
+                                         "--type", "q8_0", "--json"))
+        self.assertEqual([row["type"] for row in table], ["q4_0", "q8_0"])
+        self.assertGreater(table[0]["ours"], table[1]["ours"])
+        reference = data("weights/tiny-qwen2/tiny-qwen2-f16.gguf")
+        theirs = data("weights/tiny-qwen2/tiny-qwen2-Q4_0.gguf")
+        for row in json.loads(self.succeeds("dev", "quant-error", reference, theirs, "--json")):
+            self.assertLessEqual(row["ours"], row["candidate"] * 1.001, row)
+
+    def test_installed_models_are_found_by_name(self):
+        home = os.path.join(scratch, "a-home")
+        os.makedirs(os.path.join(home, "models"), exist_ok=True)
+        link = os.path.join(home, "models", "my-tiny.gguf")
+        if not os.path.exists(link):
+            os.link(tiny_model(), link)
+        env = {"JIANG_HOME": home}
+        listed = json.loads(self.succeeds("list", "--json", env=env))
+        self.assertEqual([m["name"] for m in listed], ["my-tiny"])
+        self.assertIn("my-tiny", self.succeeds("list", env=env).decode())
+        self.succeeds("run", "my-tiny", "-p", "x", "-n", "2", env=env)
+        self.refused("run", "my-tinny", "-p", "x", env=env, says="did you mean 'my-tiny'?")
