@@ -56,6 +56,7 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) 
   {
     ProgressLine progress("loading");
     LoadOptions options;
+    options.context_length = flags.context;
     options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };
     TRY(loaded.model, load_model(loaded.source, *loaded.pool, options));
   }

@@ -149,22 +149,13 @@ RopeTable plain_rope(double theta, int32_t rotary_dim) {
 
 Result<RopeTable> read_rope(const ConfigInput& input, const ModelConfig& config,
                             int32_t rotary_dim) {
-  // Newer files keep theta and scaling together in "rope_parameters".
-  const Json* together = find_member(input.json, "rope_parameters");
-  const Json* scaling_json = together ? together : find_member(input.json, "rope_scaling");
-  TRY(const double outer_theta, get_positive_or(input.json, "rope_theta", 10000.0));
-  double theta = outer_theta;
-  if (together) {
-    if (!together->is_object())
-      return fail(ErrorKind::bad_file, "config.json: \"rope_parameters\" must be an object");
-    TRY(theta, get_positive_or(*together, "rope_theta", outer_theta));
-  }
+  TRY(const double theta, get_positive_or(input.json, "rope_theta", 10000.0));
   if (theta <= 1)
     return fail(ErrorKind::bad_file, "config.json: \"rope_theta\" is {}, it must lie above 1",
                 theta);
   RopeTable table = plain_rope(theta, rotary_dim);
 
-  if (scaling_json) {
+  if (const Json* scaling_json = find_member(input.json, "rope_scaling")) {
     if (!scaling_json->is_object())
       return fail(ErrorKind::bad_file, "config.json: \"rope_scaling\" must be an object");
     const char* type_key = find_member(*scaling_json, "rope_type") ? "rope_type" : "type";

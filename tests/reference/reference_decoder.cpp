@@ -138,7 +138,7 @@ Spec read_spec(const TensorSource& source, int context) {
   const bool gemma = s.family == "gemma2" || s.family == "gemma3_text";
   s.qk_norm = s.family == "qwen3" || s.family == "gemma3_text";
   s.post_norms = gemma || s.family == "glm4";
-  s.pairs = glm || s.family == "glm4" || source.conventions().rope_interleaved;
+  s.pairs = glm || s.family == "glm" || s.family == "glm4" || source.conventions().rope_interleaved;
   s.rotary =
       static_cast<size_t>(s.head_dim * number(json, "partial_rotary_factor", glm ? 0.5 : 1.0));
   const double theta =
@@ -345,7 +345,8 @@ class Reference {
 
   // One decoder layer after the other, as modeling_<family>.py has them.
   Matrix decode(std::span<const TokenId> tokens) const {
-    const bool gpt2 = s_.family == "gpt2", glm = s_.family == "chatglm", glm4 = s_.family == "glm4";
+    const bool gpt2 = s_.family == "gpt2", glm = s_.family == "chatglm", glm4 = s_.family == "glm4",
+               glm_hf = s_.family == "glm" || glm4;
     const bool gemma = s_.family.starts_with("gemma"), phi = s_.family == "phi3";
     const std::string embedding = gpt2  ? "transformer.wte"
                                   : glm ? "transformer.embedding.word_embeddings"
@@ -394,7 +395,7 @@ class Reference {
                                    : "post_attention_layernorm"));
       if (gpt2) {
         h = linear(activate(linear(h, layer + "mlp.c_fc")), layer + "mlp.c_proj");
-      } else if (glm || glm4 || phi) {
+      } else if (glm || glm_hf || phi) {
         const Matrix gate_up = linear(h, layer + (glm ? "mlp.dense_h_to_4h" : "mlp.gate_up_proj"));
         const size_t n = gate_up.cols / 2;
         h = linear(product(activate(columns(gate_up, 0, n)), columns(gate_up, n, n)),

@@ -85,7 +85,7 @@ class Builder {
 
   void llama_like() {
     const std::string& f = model_.fixture;
-    const bool gemma = f.starts_with("gemma"), glm4 = f == "glm4", phi3 = f == "phi3";
+    const bool gemma = f.starts_with("gemma"), glm4 = f == "glm4" || f == "glm", phi3 = f == "phi3";
     int64_t hidden = 96, ffn = 160, heads = 6, kv_heads = 2, head_dim = 16, layers = 2;
     if (f == "qwen3") heads = 9, kv_heads = 3;  // wider than hidden
     if (gemma) heads = 5, kv_heads = 1, head_dim = 32;
@@ -101,6 +101,7 @@ class Builder {
                                     {"phi3", "Phi3ForCausalLM", "phi3"},
                                     {"gemma2", "Gemma2ForCausalLM", "gemma2"},
                                     {"gemma3", "Gemma3ForCausalLM", "gemma3_text"},
+                                    {"glm", "GlmForCausalLM", "glm"},
                                     {"glm4", "Glm4ForCausalLM", "glm4"}};
     for (const auto& row : names) {
       if (!f.starts_with(row[0])) continue;
@@ -185,7 +186,7 @@ class Builder {
         norm(l + "self_attn.k_norm", head_dim);
       }
       matrix(l + "self_attn.o_proj.weight", hidden, q);
-      if (glm4) norm(l + "post_self_attn_layernorm", hidden);
+      if (f == "glm4") norm(l + "post_self_attn_layernorm", hidden);
       norm(l + "post_attention_layernorm", hidden);
       if (gemma) norm(l + "pre_feedforward_layernorm", hidden);
       if (phi3 || glm4) {
@@ -196,7 +197,7 @@ class Builder {
       }
       matrix(l + "mlp.down_proj.weight", hidden, ffn);
       if (gemma) norm(l + "post_feedforward_layernorm", hidden);
-      if (glm4) norm(l + "post_mlp_layernorm", hidden);
+      if (f == "glm4") norm(l + "post_mlp_layernorm", hidden);
     }
     norm("model.norm", hidden);
     if (!tied) matrix("lm_head.weight", kVocabulary, hidden, 2);
@@ -319,12 +320,14 @@ const TinyTensor& TinyModel::tensor(std::string_view name) const {
 }
 
 std::vector<std::string> tiny_fixtures() {
-  return {"llama",  "llama3",       "llama-linear", "llama-yarn", "mistral",
-          "qwen2",  "qwen2-window", "qwen3",        "phi3",       "gemma2",
-          "gemma3", "chatglm",      "glm4",         "gpt2",       "bert"};
+  return {"llama",        "llama3", "llama-linear", "llama-yarn", "mistral", "qwen2",
+          "qwen2-window", "qwen3",  "phi3",         "gemma2",     "gemma3",  "chatglm",
+          "glm",          "glm4",   "gpt2",         "bert"};
 }
 
-bool has_gguf_form(std::string_view fixture) { return fixture != "qwen2-window"; }
+bool has_gguf_form(std::string_view fixture) {
+  return fixture != "qwen2-window" && fixture != "glm";
+}
 
 TinyModel make_tiny_model(std::string_view fixture, uint64_t seed) {
   return Builder(fixture, seed).build();

@@ -35,10 +35,10 @@ struct TinyModel {
 };
 
 // llama, llama3 (scaled rope), llama-linear, llama-yarn, mistral, qwen2, qwen2-window, qwen3, phi3,
-// gemma2, gemma3, chatglm, glm4, gpt2, bert.
+// gemma2, gemma3, chatglm, glm, glm4, gpt2, bert.
 std::vector<std::string> tiny_fixtures();
 TinyModel make_tiny_model(std::string_view fixture, uint64_t seed = 1);
-// Whether GGUF has a way to say what the fixture is (it has none for Qwen2's windows).
+// Whether GGUF has a way to say what the fixture is (it has none for Qwen2's windows and Glm).
 bool has_gguf_form(std::string_view fixture);
 
 // Throw std::runtime_error when the disk says no. Matrices in `format` (HF: f32, f16 or bf16),

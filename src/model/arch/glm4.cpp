@@ -1,5 +1,5 @@
-// GLM-4 in Hugging Face's own form: Glm4 (the 0414 models) norms what attention and feed-forward
-// add; Glm (glm-4-9b-hf) does not. Half of each head is rotated in adjacent pairs.
+// The GLM-4-0414 models: GLM-4-9B's block, and what attention and feed-forward add is normed. Half
+// of each head is rotated, in adjacent pairs.
 #include "model/config_reader.h"
 #include "model/decoder.h"
 

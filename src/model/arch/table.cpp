@@ -7,6 +7,7 @@ extern const Architecture kBert;
 extern const Architecture kChatGlm;
 extern const Architecture kGemma2;
 extern const Architecture kGemma3;
+extern const Architecture kGlm;
 extern const Architecture kGlm4;
 extern const Architecture kGpt2;
 extern const Architecture kLlama;
@@ -18,8 +19,8 @@ extern const Architecture kQwen3;
 namespace {
 
 constexpr const Architecture* kArchitectures[] = {
-    &kBert,  &kChatGlm, &kGemma2, &kGemma3, &kGlm4,  &kGpt2,
-    &kLlama, &kMistral, &kPhi3,   &kQwen2,  &kQwen3,
+    &kBert, &kChatGlm, &kGemma2,  &kGemma3, &kGlm,   &kGlm4,
+    &kGpt2, &kLlama,   &kMistral, &kPhi3,   &kQwen2, &kQwen3,
 };
 
 }  // namespace
