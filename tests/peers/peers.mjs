@@ -83,6 +83,32 @@ async function quantize() {
   }
 }
 
+// Hugging Face folders, converted by jiang: llama.cpp on the file against jiang on the file and, where
+// the folder's numbers are the same, on the folder.
+async function folders() {
+  report.section("Hugging Face folders, converted by jiang quantize");
+  mkdirSync(scratch, {recursive: true});
+  const fixtures = join(root, "build/peers/fixtures");
+  const folders = [join(data, "weights/tinystories-656k"),
+                   ...(existsSync(fixtures) ? readdirSync(fixtures).map((name) => join(fixtures, name)) : [])]
+    .filter((path) => existsSync(join(path, "config.json")));
+  if (folders.length === 0) report.skip("no folders");
+  for (const folder of folders) {
+    const name = basename(folder);
+    await report.check(name, async () => {
+      const file = join(scratch, `${name}-f16.gguf`);
+      rmSync(file, {force: true});
+      jiang(["quantize", folder, file, "--type", "f16"]);
+      if (name.startsWith("bert")) return encoder(file);
+      const n = name.startsWith("mistral") ? kMistralWindow : 40;
+      report.model(name, await compareModel(llama, file, someIds(n, 250, 11), 1e-2));
+      const theirs = (await llama.ask({command: "tokenize", model: file, texts: ownTexts, specials: false})).ids;
+      const wrong = ownTexts.filter((text, i) => JSON.stringify(jiangTokenize(folder, text)) !== JSON.stringify(theirs[i]));
+      report.row(wrong.length === 0, `${name}, tokens of the folder`, wrong.length === 0 ? `${ownTexts.length} texts` : `${wrong.length} differ: ${JSON.stringify(wrong).slice(0, 200)}`);
+    });
+  }
+}
+
 const ownTexts = [
   "Hello, world!", " two  spaces   three", "line\n\n\nbreaks\r\n\tand tabs\t\t", "1234567890 3.14159 1,000,000",
   "Ünïcödé naïve façade", "你好，世界！今天天气怎么样？", "こんにちは世界", "안녕하세요", "Привет, мир", "مرحبا بالعالم", "שלום עולם",
@@ -116,7 +142,7 @@ async function tokenize() {
   }
 }
 
-const sections = {weights, families, quantize, tokenize};
+const sections = {weights, families, quantize, folders, tokenize};
 const asked = process.argv.slice(2);
 for (const [name, run] of Object.entries(sections)) {
   if (asked.length === 0 || asked.includes(name)) await run();

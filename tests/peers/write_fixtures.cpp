@@ -2,6 +2,7 @@
 // FOLDER/NAME.gguf, for the peer suite.
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 
 #include "tests/support/tiny_model.h"
@@ -14,8 +15,11 @@ int main(int argc, char** argv) {
   try {
     for (const std::string& fixture : jiang::tiny_fixtures()) {
       if (!jiang::has_gguf_form(fixture)) continue;
-      jiang::write_gguf(jiang::make_tiny_model(fixture),
-                        std::string(argv[1]) + "/" + fixture + ".gguf");
+      const jiang::TinyModel model = jiang::make_tiny_model(fixture);
+      const std::string path = std::string(argv[1]) + "/" + fixture;
+      jiang::write_gguf(model, path + ".gguf");
+      std::filesystem::create_directories(path);
+      jiang::write_hf_folder(model, path);
     }
   } catch (const std::exception& exception) {
     std::fprintf(stderr, "write_fixtures: %s\n", exception.what());
