@@ -227,7 +227,7 @@ class GgufExport {
     set("tokenizer.ggml.pre", std::string("default"));
     set("tokenizer.ggml.normalizer.lowercase", has(Kind::lowercase));
     set("tokenizer.ggml.normalizer.strip_accents", has(Kind::strip_accents));
-    set("tokenizer.ggml.token_type_count", int64_t{2});
+    set("tokenizer.ggml.token_type_count", uint64_t{2});
     std::vector<std::string> tokens = spec_.pieces;
     for (size_t id = 0; id < tokens.size(); ++id) {
       if (is_literal(id)) continue;
@@ -259,7 +259,8 @@ class GgufExport {
 
   void write_specials() {
     const auto set_id = [&](const char* key, TokenId id) {
-      if (id != kNoToken) set(key, int64_t{id});
+      // Unsigned: llama.cpp refuses an int32 here.
+      if (id != kNoToken) set(key, static_cast<uint64_t>(id));
     };
     const bool is_bert = spec_.kind == ModelKind::wordpiece;
     const TokenId last = spec_.suffix_ids.empty() ? kNoToken : spec_.suffix_ids.back();

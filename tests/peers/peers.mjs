@@ -83,8 +83,8 @@ async function quantize() {
   }
 }
 
-// Hugging Face folders, converted by jiang: llama.cpp on the file against jiang on the file and, where
-// the folder's numbers are the same, on the folder.
+// Hugging Face folders, converted by jiang as they are: llama.cpp on the file against jiang on the
+// file, and its tokens against jiang's on the folder.
 async function folders() {
   report.section("Hugging Face folders, converted by jiang quantize");
   mkdirSync(scratch, {recursive: true});
@@ -96,15 +96,17 @@ async function folders() {
   for (const folder of folders) {
     const name = basename(folder);
     await report.check(name, async () => {
-      const file = join(scratch, `${name}-f16.gguf`);
+      const file = join(scratch, `${name}-f32.gguf`);
       rmSync(file, {force: true});
-      jiang(["quantize", folder, file, "--type", "f16"]);
+      jiang(["quantize", folder, file, "--type", "f32"]);
       if (name.startsWith("bert")) return encoder(file);
       const n = name.startsWith("mistral") ? kMistralWindow : 40;
       report.model(name, await compareModel(llama, file, someIds(n, 250, 11), 1e-2));
-      const theirs = (await llama.ask({command: "tokenize", model: file, texts: ownTexts, specials: false})).ids;
-      const wrong = ownTexts.filter((text, i) => JSON.stringify(jiangTokenize(folder, text)) !== JSON.stringify(theirs[i]));
-      report.row(wrong.length === 0, `${name}, tokens of the folder`, wrong.length === 0 ? `${ownTexts.length} texts` : `${wrong.length} differ: ${JSON.stringify(wrong).slice(0, 200)}`);
+      // llama.cpp dies of a byte that a vocabulary without byte tokens does not have.
+      const texts = name === "tinystories-656k" ? ownTexts.filter((text) => /^[a-z ,.!?']+$/i.test(text)) : ownTexts;
+      const theirs = (await llama.ask({command: "tokenize", model: file, texts, specials: false})).ids;
+      const wrong = texts.filter((text, i) => JSON.stringify(jiangTokenize(folder, text)) !== JSON.stringify(theirs[i]));
+      report.row(wrong.length === 0, `${name}, tokens of the folder`, wrong.length === 0 ? `${texts.length} texts` : `${wrong.length} differ: ${JSON.stringify(wrong).slice(0, 200)}`);
     });
   }
 }

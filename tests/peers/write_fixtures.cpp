@@ -18,8 +18,10 @@ int main(int argc, char** argv) {
       const jiang::TinyModel model = jiang::make_tiny_model(fixture);
       const std::string path = std::string(argv[1]) + "/" + fixture;
       jiang::write_gguf(model, path + ".gguf");
-      std::filesystem::create_directories(path);
-      jiang::write_hf_folder(model, path);
+      // llama.cpp expects that model's special tokens of one with "phi3" in its name.
+      const std::string folder = std::string(argv[1]) + "/" + (fixture == "phi3" ? "phi" : fixture);
+      std::filesystem::create_directories(folder);
+      jiang::write_hf_folder(model, folder);
     }
   } catch (const std::exception& exception) {
     std::fprintf(stderr, "write_fixtures: %s\n", exception.what());
