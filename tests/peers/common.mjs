@@ -40,7 +40,7 @@ export class Llama {
   #start() {
     this.#stderr = "";
     this.#child = spawn(process.execPath, [join(here, "llama_worker.mjs")],
-                        {env: {...process.env, PEERS_MODULES: modules}, stdio: ["pipe", "pipe", "pipe"]});
+                        {env: {...process.env, PEERS_MODULES: modules, GGML_NO_BACKTRACE: "1"}, stdio: ["pipe", "pipe", "pipe"]});
     this.#child.stderr.on("data", (data) => (this.#stderr = (this.#stderr + data).slice(-4000)));
     this.#lines = createInterface({input: this.#child.stdout})[Symbol.asyncIterator]();
   }

@@ -1,6 +1,7 @@
 # Sourced: puts llama.cpp's prebuilt binary (npm node-llama-cpp) under build/peers and sets
 # PEERS_NODE. About 75 MB: the GPU builds that npm would add by itself (700 MB) are left out.
 NODE_LLAMA_CPP=3.22.1
+ulimit -c 0  # llama.cpp aborts for what it dislikes; nobody wants its core dumps
 
 # node-llama-cpp needs Node 20; where the system's is older, npm's own build of Node 22 is used.
 find_node() {
