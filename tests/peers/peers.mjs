@@ -3,6 +3,7 @@ import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync} from "node:fs"
 import {basename, join} from "node:path";
 
 import {Llama, Report, boundOf, compareModel, jiang, jiangTokenize, root, someIds} from "./common.mjs";
+import {makeFolder, realTokenizers, vocabularyTexts} from "./tokenizer_folders.mjs";
 
 const data = process.env.JIANG_TEST_DATA;
 const scratch = join(root, "build/peers/files");
@@ -117,15 +118,20 @@ const ownTexts = [
   "👩‍👩‍👧‍👦 🚀 🇨🇳 e\u0301", "don't I'll WE'VE they're", "<s>[INST]</s> <|im_start|>user", "a".repeat(300), "...!!!???---", "\u00a0\u3000x\u200b",
 ];
 
-// Where llama.cpp leaves Hugging Face's tokenizer, and jiang does not follow it: counted, not compared.
+// Where llama.cpp leaves Hugging Face's tokenizer, and jiang does not follow it: not compared.
 const llamaDeviates = [
   // Of a character's decomposition it keeps the first part, and it strips all marks where BERT strips Mn.
-  {file: /bert/, text: /[\uac00-\ud7a3\p{Mc}\p{Me}]/u},
+  {name: /bert/, text: (text) => /[\uac00-\ud7a3\p{Mc}\p{Me}]/u.test(text)},
   // A word of more than 100 letters is unknown to BERT.
-  {file: /bert/, text: /\S{101}/},
-  // "</s>", an added token that is not special, becomes a control token there because of its name.
-  {file: /phi-3/, text: /<\/s>/},
+  {name: /bert/, text: (text) => /\S{101}/.test(text)},
+  // "</s>" becomes a control token there because of its name, though the vocabulary says otherwise.
+  {name: /phi-3|qwen2/, text: (text) => text.includes("</s>")},
+  // Qwen's tokenizers normalise to NFC first.
+  {name: /qwen2/, text: (text) => text !== text.normalize("NFC")},
 ];
+
+const comparable = (name, texts) =>
+  texts.filter((text) => text !== "" && !llamaDeviates.some((row) => row.name.test(name) && row.text(text)));
 
 async function tokenize() {
   report.section("tokens (texts of ggml-vocab and our own)");
@@ -134,8 +140,7 @@ async function tokenize() {
   if (files.length === 0) report.skip(`no vocabularies under ${folder}`);
   for (const file of files) {
     await report.check(basename(file), async () => {
-      const texts = [...readFileSync(`${file}.inp`, "utf8").split("\n__ggml_vocab_test__\n"), ...ownTexts]
-        .filter((text) => text !== "" && !llamaDeviates.some((row) => row.file.test(file) && row.text.test(text)));
+      const texts = comparable(basename(file), [...readFileSync(`${file}.inp`, "utf8").split("\n__ggml_vocab_test__\n"), ...ownTexts]);
       const theirs = (await llama.ask({command: "tokenize", model: file, texts, specials: false})).ids;
       const wrong = texts.filter((text, i) => JSON.stringify(jiangTokenize(file, text)) !== JSON.stringify(theirs[i]));
       report.row(wrong.length === 0, basename(file),
@@ -144,7 +149,34 @@ async function tokenize() {
   }
 }
 
-const sections = {weights, families, quantize, folders, tokenize};
+async function tokenizers() {
+  report.section("real tokenizers in folders, converted by jiang quantize");
+  mkdirSync(scratch, {recursive: true});
+  const source = join(data, "tokenizers");
+  for (const row of realTokenizers) {
+    const folder = makeFolder(row, source, scratch);
+    if (folder === null) {
+      report.skip(`no tokenizer ${row.name}`);
+      continue;
+    }
+    const texts = comparable(row.name, [...vocabularyTexts(source), ...ownTexts]);
+    await report.check(row.name, async () => {
+      const file = join(scratch, `tokenizer-${row.name}.gguf`);
+      rmSync(file, {force: true});
+      jiang(["quantize", folder, file, "--type", "q8_0"]);
+      for (const specials of [false, true]) {
+        const theirs = (await llama.ask({command: "tokenize", model: file, texts, specials})).ids;
+        for (const [where, path] of [["folder", folder], ["file", file]]) {
+          const wrong = texts.filter((text, i) => JSON.stringify(jiangTokenize(path, text, specials)) !== JSON.stringify(theirs[i]));
+          report.row(wrong.length === 0, `${row.name}, ${where}${specials ? ", specials" : ""}`,
+                     wrong.length === 0 ? `${texts.length} texts` : `${wrong.length} of ${texts.length} differ: ${JSON.stringify(wrong).slice(0, 200)}`);
+        }
+      }
+    });
+  }
+}
+
+const sections = {weights, families, quantize, folders, tokenize, tokenizers};
 const asked = process.argv.slice(2);
 for (const [name, run] of Object.entries(sections)) {
   if (asked.length === 0 || asked.includes(name)) await run();
