@@ -30,7 +30,8 @@ struct Options::State {
   const char* command;
   CLI::App app;
   std::vector<Entry> entries;
-  Status status = ok();  // the first value that was refused
+  std::vector<std::string>* rest = nullptr;  // what no positional took
+  Status status = ok();                      // the first value that was refused
 };
 
 namespace {
@@ -196,12 +197,7 @@ void Options::positional(std::string& out, const char* name, Need need, const ch
 void Options::rest(std::vector<std::string>& out, const char* name, const char* help) {
   // CLI11 would treat "[x]" among many values as a list; extras come through untouched.
   state_->entries.push_back({name, "", help, true, false, nullptr});
-  state_->entries.back().option = nullptr;
-  state_->app.parse_complete_callback([this, &out] {
-    for (const std::string& word : state_->app.remaining()) {
-      if (word.size() < 2 || word[0] != '-') out.push_back(word);
-    }
-  });
+  state_->rest = &out;
 }
 
 bool Options::given(const char* long_name) const {
@@ -285,17 +281,19 @@ Result<bool> Options::parse(const std::vector<std::string>& arguments) {
     TRY_STATUS(print(text));
     return false;
   }
-  const bool takes_rest = std::any_of(state_->entries.begin(), state_->entries.end(),
-                                      [](const auto& e) { return e.is_positional && !e.option; });
+  bool all_positional = false;  // after "--"
   for (const std::string& word : state_->app.remaining()) {
-    if (word.size() > 1 && word[0] == '-') {
+    if (word == "--" && !all_positional) {
+      all_positional = true;
+    } else if (!all_positional && word.size() > 1 && word[0] == '-') {
       const std::string name = word.substr(0, word.find('='));
       const auto near = suggest(name, known);
       return Error{ErrorKind::invalid_argument,
                    near ? message(Message::unknown_option_near, name, *near)
                         : message(Message::unknown_option, name, state_->command)};
-    }
-    if (!takes_rest) {
+    } else if (state_->rest) {
+      state_->rest->push_back(word);
+    } else {
       return fail(ErrorKind::invalid_argument,
                   "unexpected argument '{}'; put text with spaces in quotes, 'jiang help {}' has "
                   "examples",

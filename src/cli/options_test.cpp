@@ -69,6 +69,14 @@ TEST(Options, TextsAreTakenVerbatim) {
   }
 }
 
+TEST(Options, AfterTwoDashesAllIsPositional) {
+  const Parsed parsed = parse({"--raw", "m", "--", "--temp", "-x", "--"});
+  ASSERT_TRUE(parsed.result) << parsed.result.error().message;
+  EXPECT_EQ(parsed.model, "m");
+  EXPECT_THAT(parsed.rest, testing::ElementsAre("--temp", "-x", "--"));
+  EXPECT_EQ(parse({"--", "-m"}).model, "-m");
+}
+
 TEST(Options, TheLastOfARepeatedValueWins) {
   EXPECT_EQ(parse({"m", "-n", "1", "-n", "2"}).max_tokens, 2);
 }

@@ -93,7 +93,8 @@ void ProgressLine::update_count(uint64_t done, uint64_t total, std::string_view 
 
 void ProgressLine::draw(double fraction, const std::string& tail) {
   const double now = now_seconds();
-  if (now - last_ < 0.1 && fraction < 1) return;
+  // What is over at once needs no bar.
+  if (now - start_ < 0.3 || (now - last_ < 0.1 && fraction < 1)) return;
   last_ = now;
   drawn_ = true;
   constexpr int kBarColumns = 20;

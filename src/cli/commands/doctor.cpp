@@ -126,14 +126,13 @@ Result<int> run(const std::vector<std::string>& arguments) {
   line("compute", fmt::format("{:.0f} Gop/s of 8-bit dot products", dot));
   text += fmt::format("\nmodels, with a context of {} in f16:\n", kContext);
   for (const Json& row : report["models"]) {
-    const auto bytes = row["memory_bytes"].get<uint64_t>();
+    text += fmt::format("  {:<18} {:>8}  ", row["model"].get<std::string>(),
+                        human_bytes(row["memory_bytes"].get<uint64_t>()));
+    const auto rate = row["tokens_per_second"].get<double>();
     text +=
         row["fits"].get<bool>()
-            ? fmt::format("  {:<18} {:>8}  fits, about {:.0f} tokens/s\n",
-                          row["model"].get<std::string>(), human_bytes(bytes),
-                          row["tokens_per_second"].get<double>())
-            : fmt::format("  {:<18} {:>8}  does not fit into {:.0f} % of the available memory\n",
-                          row["model"].get<std::string>(), human_bytes(bytes), 100 * kBudget);
+            ? fmt::format("fits, about {:.{}f} tokens/s\n", rate, rate < 10 ? 1 : 0)
+            : fmt::format("does not fit into {:.0f} % of the available memory\n", 100 * kBudget);
   }
   TRY_STATUS(print(text));
   return 0;
