@@ -201,7 +201,7 @@ TEST(Model, CountsItsParametersOnce) {
 }
 
 TEST(Model, WorkspaceIsExactlyAsLargeAsAStepNeeds) {
-  ThreadPool pool(2);
+  ThreadPool pool(1);
   for (const std::string& fixture : tiny_fixtures()) {
     const auto model = *load_model(std::make_shared<MemorySource>(make_tiny_model(fixture)), pool);
     constexpr int32_t kRows = 7;

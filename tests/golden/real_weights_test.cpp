@@ -81,7 +81,7 @@ TEST_P(RealWeights, LogitsAgreeWithLlamaCpp) {
   JIANG_NEED_DATA(file, std::string("weights/") + GetParam() + ".gguf");
   const std::string stem = file.substr(0, file.size() - 5);
   const Answers answers = read_answers(stem + ".json");
-  ThreadPool pool(2);
+  ThreadPool pool(1);
   const auto model = load_test_model(file, pool);
   // As the engine does it: the prompt at once, then token by token.
   ModelRunner runner(model, pool);
@@ -132,7 +132,7 @@ class TrainedF32 : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(TrainedF32, LogitsAreTheReferences) {
   JIANG_NEED_DATA(path, std::string("weights/") + GetParam());
-  ThreadPool pool(2);
+  ThreadPool pool(1);
   const auto source = open_tensor_source(path);
   ASSERT_TRUE(source) << source.error().message;
   const auto model = load_test_model(path, pool);
@@ -199,7 +199,7 @@ TEST(NanoSort, LogitsAreThoseOfPyTorch) {
     gpt.tensors.push_back(
         {name, tensor["shape"].get<std::vector<int64_t>>(), decode_base64(tensor["data"])});
   }
-  ThreadPool pool(2);
+  ThreadPool pool(1);
   const auto model = load_model(std::make_shared<MemorySource>(gpt), pool);
   ASSERT_TRUE(model) << model.error().message;
 
