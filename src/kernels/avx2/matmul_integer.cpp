@@ -34,9 +34,6 @@ static constexpr int pairs_that_fit(Packed kind) {
 
 typedef int32_t __attribute__((may_alias)) aliasing_int;
 
-JIANG_INLINE __m256i broadcast4(const int8_t* a) {
-  return _mm256_set1_epi32(*reinterpret_cast<const aliasing_int*>(a));
-}
 JIANG_INLINE __m256 load_f16(const uint8_t* from) {
   return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(from)));
 }
@@ -132,12 +129,21 @@ JIANG_INLINE void load_scales(BlockScales& out, const uint8_t* header, int b, in
   }
 }
 
-// 16-bit sums of pairs of products.
+// 16-bit sums of pairs of products of codes with 4 activations, which all rows share. Written as
+// assembly because GCC 12 loads all activations of a block first, and thus through the stack.
 template <Packed kind>
 JIANG_INLINE __m256i products(__m256i w, const int8_t* a) {
-  if constexpr (is_signed(kind))
-    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast4(a), w));
-  return _mm256_maddubs_epi16(w, broadcast4(a));
+  const auto& four = *reinterpret_cast<const aliasing_int*>(a);
+  __m256i out;
+  if constexpr (is_signed(kind)) {
+    const __m256i magnitude = _mm256_abs_epi8(w);
+    __asm__("vpbroadcastd %3, %0\n\tvpsignb %1, %0, %0\n\tvpmaddubsw %0, %2, %0"
+            : "=&x"(out)
+            : "x"(w), "x"(magnitude), "m"(four));
+  } else {
+    __asm__("vpbroadcastd %2, %0\n\tvpmaddubsw %0, %1, %0" : "=&x"(out) : "x"(w), "m"(four));
+  }
+  return out;
 }
 
 JIANG_INLINE __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
@@ -206,14 +212,29 @@ JIANG_INLINE __m256 multiply_block(__m256 acc, const __m256i (&w)[8], const Bloc
   return acc;
 }
 
-template <Packed kind, int... t>
-JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, float* out,
-                                 const ActivationBlock* x, Indices<t...>) {
-  const int64_t n_blocks = tile->cols / kBlock, stride = tile->n_tokens;
-  __m256 low[sizeof...(t)], high[sizeof...(t)];  // rows 0..7 and 8..15
-  ((low[t] = tile->resume ? _mm256_loadu_ps(out + t * tile->out_stride) : _mm256_setzero_ps()),
+// Half h of a block against tokens t.
+template <Packed kind, int h, int n, int... t>
+JIANG_INLINE void multiply_half(__m256 (&acc)[n], const uint8_t* codes, const uint8_t* header,
+                                int b, int half, const ActivationBlock* x, Indices<t...>) {
+  __m256i w[8];
+  BlockScales scales;
+  unpack<kind>(w, codes, half, Eight(), Four());
+  load_scales<kind>(scales, header, b, half);
+  ((acc[h * sizeof...(t) + t] = multiply_block<kind>(acc[h * sizeof...(t) + t], w, scales, x + t)),
    ...);
-  ((high[t] = tile->resume ? _mm256_loadu_ps(out + t * tile->out_stride + 8) : _mm256_setzero_ps()),
+}
+
+// Tokens t against halves h of a panel; i counts (half, token).
+template <Packed kind, int n_tokens, int... h, int... i>
+JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, float* out,
+                                 const ActivationBlock* x, int first_half, Indices<h...>,
+                                 Indices<i...>) {
+  const int64_t n_blocks = tile->cols / kBlock, stride = tile->n_tokens;
+  out += first_half * 8;
+  __m256 acc[sizeof...(i)];
+  ((acc[i] = tile->resume
+                 ? _mm256_loadu_ps(out + i % n_tokens * tile->out_stride + i / n_tokens * 8)
+                 : _mm256_setzero_ps()),
    ...);
   for (int64_t first = 0; first < n_blocks; first += kGroupBlocks) {
     const int64_t left = n_blocks - first;
@@ -224,34 +245,39 @@ JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, fl
       for (int line = 0; line < code_lines(kind); ++line) {
         _mm_prefetch(reinterpret_cast<const char*>(from) + 4096 + line * kLineBytes, _MM_HINT_T0);
       }
-      __m256i w[8];
-      BlockScales scales;
-      unpack<kind>(w, from, 0, Eight(), Four());
-      load_scales<kind>(scales, header, b, 0);
-      ((low[t] = multiply_block<kind>(low[t], w, scales, x + t)), ...);
-      unpack<kind>(w, from, 1, Eight(), Four());
-      load_scales<kind>(scales, header, b, 1);
-      ((high[t] = multiply_block<kind>(high[t], w, scales, x + t)), ...);
+      (multiply_half<kind, h>(acc, from, header, b, first_half + h, x,
+                              typename MakeIndices<n_tokens>::type()),
+       ...);
     }
   }
-  (_mm256_storeu_ps(out + t * tile->out_stride, low[t]), ...);
-  (_mm256_storeu_ps(out + t * tile->out_stride + 8, high[t]), ...);
+  (_mm256_storeu_ps(out + i % n_tokens * tile->out_stride + i / n_tokens * 8, acc[i]), ...);
 }
 
-template <Packed kind, int n_tokens>
-__attribute__((noinline)) void multiply_tokens(const MatmulTile* tile, const uint8_t* panel,
-                                               float* out, int first) {
-  multiply_panel<kind>(tile, panel, out + first * tile->out_stride,
-                       static_cast<const ActivationBlock*>(tile->x) + first,
-                       typename MakeIndices<n_tokens>::type());
+// One token takes both halves of a panel in one pass, so that memory is read once. Four tokens
+// fill the registers with one half: two passes, the second of which finds the panel in L1 or L2.
+template <Packed kind>
+__attribute__((noinline)) void multiply_1_token(const MatmulTile* tile, const uint8_t* panel,
+                                                float* out, int first) {
+  multiply_panel<kind, 1>(tile, panel, out + first * tile->out_stride,
+                          static_cast<const ActivationBlock*>(tile->x) + first, 0,
+                          MakeIndices<2>::type(), MakeIndices<2>::type());
+}
+template <Packed kind>
+__attribute__((noinline)) void multiply_4_tokens(const MatmulTile* tile, const uint8_t* panel,
+                                                 float* out, int first) {
+  for (int half = 0; half < 2; ++half) {
+    multiply_panel<kind, 4>(tile, panel, out + first * tile->out_stride,
+                            static_cast<const ActivationBlock*>(tile->x) + first, half,
+                            MakeIndices<1>::type(), MakeIndices<4>::type());
+  }
 }
 
 template <Packed kind>
 void multiply_one_panel(const MatmulTile* tile, const uint8_t* panel, float* out) {
   const int n = tile->n_tokens;
   int t = 0;
-  for (; n - t >= 4; t += 4) multiply_tokens<kind, 4>(tile, panel, out, t);
-  for (; n - t >= 1; t += 1) multiply_tokens<kind, 1>(tile, panel, out, t);
+  for (; n - t >= 4; t += 4) multiply_4_tokens<kind>(tile, panel, out, t);
+  for (; n - t >= 1; t += 1) multiply_1_token<kind>(tile, panel, out, t);
 }
 
 template <Packed kind>
