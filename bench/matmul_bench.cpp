@@ -1,5 +1,6 @@
 // matmul_bench [FORMAT...]: GMAC/s and GB/s of matmul on the shapes of a 1.5B model, for several
-// numbers of tokens. A working set far beyond the caches is streamed, as in decoding.
+// numbers of tokens. THREADS (2) of them work; COPIES (24) of each matrix take turns, so that
+// memory far beyond the caches is streamed, as in decoding.
 #include <time.h>
 
 #include <algorithm>
@@ -69,6 +70,8 @@ void bench(const WeightFormat& format, int64_t rows, int64_t cols, int copies, T
 
 int main(int argc, char** argv) {
   const char* threads = std::getenv("THREADS");
+  const char* copies_of = std::getenv("COPIES");
+  const int copies = copies_of ? std::atoi(copies_of) : 24;
   ThreadPool pool(threads ? std::atoi(threads) : 2);
   std::printf("isa %s, %d threads, read %.1f GB/s, dot products %.0f GMAC/s\n",
               kernels::level_name(kernels::level()), pool.size(), measure_read_gb_per_s(pool),
@@ -78,7 +81,7 @@ int main(int argc, char** argv) {
   for (const std::string& name : names) {
     const WeightFormat* format = find_weight_format(name);
     if (!format) return std::fprintf(stderr, "no format %s\n", name.c_str()), 2;
-    bench(*format, 8960, 1536, 24, pool);
-    bench(*format, 1536, 8960, 24, pool);
+    bench(*format, 8960, 1536, copies, pool);
+    bench(*format, 1536, 8960, copies, pool);
   }
 }

@@ -33,16 +33,6 @@ float f16_to_f32(uint16_t half) {
 
 float bf16_to_f32(uint16_t bits) { return bits_to_float(static_cast<uint32_t>(bits) << 16); }
 
-// fma where it is an instruction; otherwise mul and add, which SSE2 does 20 times faster than the
-// function fmaf.
-inline float madd(float a, float b, float c) {
-#if defined(__FP_FAST_FMAF)
-  return __builtin_fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-
 template <class T>
 T load(const uint8_t* from, int64_t index) {
   T value;
@@ -50,22 +40,52 @@ T load(const uint8_t* from, int64_t index) {
   return value;
 }
 
+// Four lanes of a vector register, which every compiler maps to SSE2 or NEON. May stand for any
+// memory of floats or bytes.
+typedef float Floats __attribute__((vector_size(16), may_alias));
+typedef int32_t Ints __attribute__((vector_size(16), may_alias));
+
+// A number for each row of a panel.
+struct Rows {
+  Floats of[4];
+};
+
+Rows load_rows(const float* from, size_t n) {
+  Rows rows = {};
+  memcpy(&rows, from, n * sizeof(float));
+  return rows;
+}
+
+// start + w[0] x[0] + w[1] x[stride] + ..., one product after the other.
+template <class X>
+__attribute__((always_inline)) inline Rows sum_products(const Rows& start, const Rows* w,
+                                                        const X* x, int64_t stride, int64_t n) {
+  Floats a = start.of[0], b = start.of[1], c = start.of[2], d = start.of[3];
+  for (int64_t k = 0; k < n; ++k) {
+    const float factor = static_cast<float>(x[k * stride]);
+    a += w[k].of[0] * factor;
+    b += w[k].of[1] * factor;
+    c += w[k].of[2] * factor;
+    d += w[k].of[3] * factor;
+  }
+  return {{a, b, c, d}};
+}
+
 // The sums of one panel.
 struct Sums {
-  float of[kTileTokens][kPanelRows];
+  Rows of[kTileTokens];
   size_t n_rows;
 
   Sums(const MatmulTile* tile, int64_t row) {
     const int64_t left = tile->n_rows - row;
     n_rows = static_cast<size_t>(left < kPanelRows ? left : kPanelRows);
-    memset(of, 0, sizeof of);
-    for (int t = 0; tile->resume && t < tile->n_tokens; ++t) {
-      memcpy(of[t], tile->out + t * tile->out_stride + row, n_rows * sizeof(float));
+    for (int t = 0; t < tile->n_tokens; ++t) {
+      of[t] = load_rows(tile->out + t * tile->out_stride + row, tile->resume ? n_rows : 0);
     }
   }
   void store(const MatmulTile* tile, int64_t row) const {
     for (int t = 0; t < tile->n_tokens; ++t) {
-      memcpy(tile->out + t * tile->out_stride + row, of[t], n_rows * sizeof(float));
+      memcpy(tile->out + t * tile->out_stride + row, &of[t], n_rows * sizeof(float));
     }
   }
 };
@@ -73,23 +93,35 @@ struct Sums {
 // ---- float kinds
 
 template <Packed kind>
+void unpack_floats(Rows* w, const uint8_t* panel, int64_t first, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) {
+    const int64_t at = (first + k) * kPanelRows;
+    if constexpr (kind == Packed::f32) {
+      memcpy(&w[k], panel + at * 4, sizeof(Rows));
+      continue;
+    }
+    float values[kPanelRows];
+    for (int r = 0; r < kPanelRows; ++r) {
+      const auto bits = load<uint16_t>(panel, at + r);
+      values[r] = kind == Packed::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    }
+    memcpy(&w[k], values, sizeof values);
+  }
+}
+
+template <Packed kind>
 void matmul_float(const MatmulTile* tile) {
   const auto* panel = static_cast<const uint8_t*>(tile->panels);
   const int n_tokens = tile->n_tokens;
   for (int64_t row = 0; row < tile->n_rows; row += kPanelRows, panel += tile->panel_bytes) {
     Sums acc(tile, row);
-    const auto* x = static_cast<const float*>(tile->x);
-    for (int64_t k = 0; k < tile->cols; ++k, x += n_tokens) {
-      float w[kPanelRows];
-      for (int r = 0; r < kPanelRows; ++r) {
-        if constexpr (kind == Packed::f32) w[r] = load<float>(panel, k * kPanelRows + r);
-        if constexpr (kind == Packed::f16)
-          w[r] = f16_to_f32(load<uint16_t>(panel, k * kPanelRows + r));
-        if constexpr (kind == Packed::bf16)
-          w[r] = bf16_to_f32(load<uint16_t>(panel, k * kPanelRows + r));
-      }
+    for (int64_t first = 0; first < tile->cols; first += kBlock) {
+      const int64_t left = tile->cols - first, n = left < kBlock ? left : kBlock;
+      const float* x = static_cast<const float*>(tile->x) + first * n_tokens;
+      Rows w[kBlock];
+      unpack_floats<kind>(w, panel, first, n);
       for (int t = 0; t < n_tokens; ++t) {
-        for (int r = 0; r < kPanelRows; ++r) acc.of[t][r] = madd(w[r], x[t], acc.of[t][r]);
+        acc.of[t] = sum_products(acc.of[t], w, x + t, n_tokens, n);
       }
     }
     acc.store(tile, row);
@@ -97,61 +129,64 @@ void matmul_float(const MatmulTile* tile) {
 }
 
 // ---- integer kinds
+//
+// Dot products of a block are sums of integers below 2^24: float arithmetic on them is exact, and
+// baseline x86 has no better multiplication of four lanes.
 
 // One block of 16 rows x 32 k, spelled out. Kinds with one scale per 32 leave [1] unused.
 struct Unpacked {
-  int16_t code[kBlock][kPanelRows];
+  Rows code[kBlock];  // as signed numbers: offsets taken off, codebooks looked up
   float d[2][kPanelRows];
   float m[2][kPanelRows];
 };
 
-void unpack_4bit(Unpacked& out, const uint8_t* codes) {
-  for (int n = 0; n < 4; ++n) {
-    for (int r = 0; r < kPanelRows; ++r) {
-      for (int j = 0; j < 4; ++j) {
-        const uint8_t byte = codes[n * kLineBytes + r * 4 + j];
-        out.code[8 * n + j][r] = byte & 15;
-        out.code[8 * n + 4 + j][r] = byte >> 4;
-      }
-    }
+static constexpr int code_offset(Packed kind) {
+  switch (kind) {
+    case Packed::q4_0:
+      return 8;
+    case Packed::q8_0:
+      return 128;
+    case Packed::q6_k:
+    case Packed::q3_k:
+      return 32;
+    default:
+      return 0;
   }
 }
 
-void add_high_bits(Unpacked& out, const uint8_t* lines) {
-  for (int h = 0; h < 2; ++h) {
-    for (int r = 0; r < kPanelRows; ++r) {
-      for (int j = 0; j < 4; ++j) {
-        const int byte = lines[h * kLineBytes + r * 4 + j];
-        for (int i = 0; i < 4; ++i) {
-          int16_t& code = out.code[16 * h + 4 * i + j][r];
-          code = static_cast<int16_t>(code | (byte >> (2 * i) & 3) << 4);
-        }
-      }
-    }
-  }
+// Four rows: their dwords of a line, as lanes. Byte j of a lane is bits 8 j .. 8 j + 7.
+Ints load_lanes(const uint8_t* codes, int line, int quarter) {
+  Ints lanes;
+  memcpy(&lanes, codes + line * kLineBytes + quarter * 16, sizeof lanes);
+  return lanes;
 }
 
-void unpack_8bit(Unpacked& out, const uint8_t* codes) {
-  for (int s = 0; s < 8; ++s) {
-    for (int r = 0; r < kPanelRows; ++r) {
-      for (int j = 0; j < 4; ++j) out.code[4 * s + j][r] = codes[s * kLineBytes + r * 4 + j];
-    }
+template <Packed kind>
+Floats to_values(Ints codes) {
+  if constexpr (kind == Packed::iq4_nl || kind == Packed::iq4_xs || kind == Packed::mxfp4) {
+    const int8_t* book = kind == Packed::mxfp4 ? kCodebookMxfp4 : kCodebookIq4nl;
+    const Ints values = {book[codes[0]], book[codes[1]], book[codes[2]], book[codes[3]]};
+    return __builtin_convertvector(values, Floats);
   }
-}
-
-void look_up(Unpacked& out, const int8_t* codebook) {
-  for (auto& k : out.code) {
-    for (int16_t& code : k) code = codebook[code];
-  }
+  return __builtin_convertvector(codes - code_offset(kind), Floats);
 }
 
 template <Packed kind>
 void unpack_codes(Unpacked& out, const uint8_t* codes) {
-  if constexpr (code_lines(kind) == 8) unpack_8bit(out, codes);
-  if constexpr (code_lines(kind) < 8) unpack_4bit(out, codes);
-  if constexpr (code_lines(kind) == 6) add_high_bits(out, codes + 4 * kLineBytes);
-  if constexpr (kind == Packed::iq4_nl || kind == Packed::iq4_xs) look_up(out, kCodebookIq4nl);
-  if constexpr (kind == Packed::mxfp4) look_up(out, kCodebookMxfp4);
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    for (int s = 0; s < kBlock / 4; ++s) {  // k = 4 s .. 4 s + 3
+      Ints high = {};
+      if constexpr (code_lines(kind) == 6)
+        high = load_lanes(codes, 4 + s / 4, quarter) >> 2 * (s % 4);
+      const Ints low = code_lines(kind) == 8 ? load_lanes(codes, s, quarter)
+                                             : load_lanes(codes, s / 2, quarter) >> 4 * (s % 2);
+      for (int j = 0; j < 4; ++j) {
+        Ints code = low >> 8 * j & (code_lines(kind) == 8 ? 255 : 15);
+        if constexpr (code_lines(kind) == 6) code |= (high >> 8 * j & 3) << 4;
+        out.code[4 * s + j].of[quarter] = to_values<kind>(code);
+      }
+    }
+  }
 }
 
 // Scales of block b of a group. The products are exact: 11 bits times at most 8.
@@ -189,40 +224,28 @@ void unpack_scales(Unpacked& out, const uint8_t* header, int b) {
   }
 }
 
-// sums[r] = start + sum over n k of code * q
-void dot(int32_t* sums, int32_t start, const int16_t (*code)[kPanelRows], const int8_t* q, int n) {
-  for (int r = 0; r < kPanelRows; ++r) sums[r] = start;
-  for (int k = 0; k < n; ++k) {
-    for (int r = 0; r < kPanelRows; ++r) sums[r] += code[k][r] * q[k];
-  }
-}
-
-void accumulate(float* acc, const int32_t* sums, float scale, const float* d) {
-  for (int r = 0; r < kPanelRows; ++r)
-    acc[r] = fmaf(static_cast<float>(sums[r]) * scale, d[r], acc[r]);
+// acc = fma(factors * scale, d, acc)
+void accumulate(Rows& acc, const Rows& factors, float scale, const float* d) {
+  float a[kPanelRows], f[kPanelRows];
+  memcpy(a, &acc, sizeof a);
+  memcpy(f, &factors, sizeof f);
+  for (int r = 0; r < kPanelRows; ++r) a[r] = fmaf(f[r] * scale, d[r], a[r]);
+  memcpy(&acc, a, sizeof a);
 }
 
 template <Packed kind>
-void multiply_block(float* acc, const Unpacked& w, const ActivationBlock& x) {
+void multiply_block(Rows& acc, const Unpacked& w, const ActivationBlock& x) {
   constexpr Scales scales = scales_of(kind);
+  constexpr bool is_k16 = scales == Scales::k16 || scales == Scales::k16_min;
   constexpr bool has_min =
       scales == Scales::f16_min || scales == Scales::k32_min || scales == Scales::k16_min;
-  int32_t sums[kPanelRows];
-  if constexpr (scales == Scales::k16 || scales == Scales::k16_min) {
-    for (int half = 0; half < 2; ++half) {
-      const int32_t offset = half ? x.minus_32_hi : x.minus_32_lo;
-      dot(sums, has_min ? 0 : offset, w.code + 16 * half, x.q + 16 * half, 16);
-      accumulate(acc, sums, x.scale, w.d[half]);
-      const float sum = half ? x.sum_hi : x.sum_lo;
-      for (int r = 0; has_min && r < kPanelRows; ++r) acc[r] = fmaf(sum, w.m[half][r], acc[r]);
-    }
-  } else {
-    int32_t offset = 0;
-    if constexpr (kind == Packed::q4_0) offset = x.minus_8;
-    if constexpr (kind == Packed::q8_0) offset = x.minus_128;
-    dot(sums, offset, w.code, x.q, kBlock);
-    accumulate(acc, sums, x.scale, w.d[0]);
-    for (int r = 0; has_min && r < kPanelRows; ++r) acc[r] = fmaf(x.sum, w.m[0][r], acc[r]);
+  constexpr Rows ones = {{{1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}}};
+  constexpr int n = is_k16 ? 16 : kBlock;
+  for (int part = 0; part < kBlock / n; ++part) {
+    accumulate(acc, sum_products(Rows{}, w.code + n * part, x.q + n * part, 1, n), x.scale,
+               w.d[part]);
+    if constexpr (has_min)
+      accumulate(acc, ones, is_k16 ? (part ? x.sum_hi : x.sum_lo) : x.sum, w.m[part]);
   }
 }
 
