@@ -12,6 +12,11 @@ namespace {
 // nothing.
 constexpr int32_t kWorthWaiting = 32;
 
+// Prompt tokens of a step that has decodes, too. A step takes as long as its rows: those who stream
+// wait for a few dozen rows, not for a whole batch; of prefill's speed it costs a fifth or so, for
+// weights are read oftener.
+constexpr int32_t kPrefillBesideDecodes = 32;
+
 }  // namespace
 
 Scheduler::Scheduler(StatePool& pool, SchedulerOptions options)
@@ -177,9 +182,10 @@ void Scheduler::share_prefill() {
   std::stable_sort(prefills_.begin(), prefills_.end(), [](const Sequence* a, const Sequence* b) {
     return a->remaining() < b->remaining();
   });
+  if (budget < options_.max_batch_tokens) budget = std::min(budget, kPrefillBesideDecodes);
   auto sharers = static_cast<int32_t>(prefills_.size());
   for (Sequence* sequence : prefills_) {
-    sequence->chunk = std::min(sequence->remaining(), budget / sharers);
+    sequence->chunk = std::min(sequence->remaining(), std::max(1, budget / sharers));
     budget -= sequence->chunk;
     --sharers;
   }

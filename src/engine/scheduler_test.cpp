@@ -64,6 +64,15 @@ TEST(Scheduler, DecodesGoOnBesideALongPrompt) {
   EXPECT_THAT(f.step(), ElementsAre(1, 1));  // the hundredth
 }
 
+TEST(Scheduler, AStepWithDecodesStaysShort) {
+  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 200});
+  f.add(300, 5);
+  EXPECT_THAT(f.step(), ElementsAre(200)) << "nobody waits";
+  EXPECT_THAT(f.step(), ElementsAre(100));
+  f.add(300, 6);
+  EXPECT_THAT(f.step(), ElementsAre(1, 32));
+}
+
 TEST(Scheduler, PromptsShareTheBatchAndShortOnesAreThroughFirst) {
   Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 12});
   f.add(100, 5);
@@ -162,10 +171,11 @@ TEST(Scheduler, ACommonPrefixIsComputedOnceEvenWhenAllComeAtOnce) {
   Sequence& other = f.add(20, 6);
   EXPECT_THAT(f.step(), ElementsAre(30, 20)) << "the second waits, another passes it";
   EXPECT_EQ(other.computed, 20);
-  EXPECT_THAT(f.step(), ElementsAre(49, 1));
-  EXPECT_THAT(f.step(), ElementsAre(21, 1, 28)) << "too little left to wait for";
+  EXPECT_THAT(f.step(), ElementsAre(32, 1));
+  EXPECT_THAT(f.step(), ElementsAre(32, 1));
+  EXPECT_THAT(f.step(), ElementsAre(6, 1, 26)) << "too little left to wait for";
   EXPECT_EQ(first.remaining(), 1);
-  EXPECT_EQ(second.stats.cached_tokens, 79);
+  EXPECT_EQ(second.stats.cached_tokens, 94);
 }
 
 TEST(Scheduler, WaitingForAPrefixEndsWithItsComputer) {
