@@ -144,6 +144,26 @@ TEST(ChatTemplateHostile, DeepNestingIsAnError) {
     EXPECT_NE(error_of(source).find(deep), std::string::npos)
         << source.substr(0, 40) << " gives " << error_of(source);
   }
+  // Macros that nest as deep as they may and call themselves: the stack must hold.
+  const std::string end_macro = "{% endmacro %}{{ m(1) }}";
+  for (const std::string& source : {
+           "{% macro m(x) %}" + repeat("{% if 1 %}", 150) + "{{ m(1) }}" +
+               repeat("{% endif %}", 150) + end_macro,
+           "{% macro m(x) %}" + repeat("{% for i in [1] %}", 150) + "{{ m(1) }}" +
+               repeat("{% endfor %}", 150) + end_macro,
+           "{% macro m(x) %}" + repeat("{% filter upper %}", 150) + "{{ m(1) }}" +
+               repeat("{% endfilter %}", 150) + end_macro,
+           "{% macro m(x) %}{{ " + repeat("[", 150) + "m(x)" + repeat("]", 150) + " }}" + end_macro,
+           "{% macro m(x) %}{{ " + repeat("m(", 150) + "1" + repeat(")", 150) + " }}" + end_macro,
+           "{% macro m(x) %}{{ x" + repeat("|replace(m(x), 1)", 50) + " }}" + end_macro,
+           "{% macro m(x) %}{% call m(1) %}{{ caller() }}{% endcall %}" + end_macro,
+           "{% macro m(x, y=m(1)) %}" + end_macro,
+           "{% for i in [1] recursive %}" + repeat("{% if 1 %}", 150) + "{{ loop([1]) }}" +
+               repeat("{% endif %}", 150) + "{% endfor %}",
+       }) {
+    EXPECT_NE(error_of(source).find(deep), std::string::npos)
+        << source.substr(0, 60) << " gives " << error_of(source);
+  }
   // Long is not deep.
   EXPECT_TRUE(render("{{ 1" + repeat(" and 1", 50'000) + " }}"));
   EXPECT_TRUE(render("{{ 1" + repeat(" ~ 1", 50'000) + " }}"));

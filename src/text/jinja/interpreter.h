@@ -95,6 +95,7 @@ class Interpreter {
   template <class Run>
   Result<Value> capture(Run body);
   Status emit(const Value& value);
+  Status emit_text(const Value& value);  // of a filter or call block: nothing but a string
 
   // interpreter_loop.cpp
   Result<std::optional<Value>> take_item(LoopObject& loop);

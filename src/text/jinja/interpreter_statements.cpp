@@ -245,6 +245,12 @@ Result<Interpreter::Flow> Interpreter::run_scoped(const Body& body, Scope* scope
 
 Status Interpreter::emit(const Value& value) { return append_str(budget_, *output_, value); }
 
+Status Interpreter::emit_text(const Value& value) {
+  if (value.is(Kind::string)) return emit(value);
+  return fail(ErrorKind::invalid_argument, "the block gives {} where text is wanted",
+              type_name(value));
+}
+
 Result<Interpreter::Flow> Interpreter::run_print(const Print& print, Scope* scope) {
   for (const ExprPtr& item : print.items) {
     TRY(const Value value, evaluate(*item, scope));
@@ -336,7 +342,7 @@ Result<Interpreter::Flow> Interpreter::run_filter_block(const FilterBlock& block
   close_scope(inner);
   if (!value) return std::move(value).error();
   if (flow != Flow::next) return flow;
-  TRY_STATUS(emit(*value));
+  TRY_STATUS(emit_text(*value));
   return Flow::next;
 }
 
@@ -376,7 +382,7 @@ Result<Interpreter::Flow> Interpreter::run_call_block(const CallBlock& block, Sc
   const Value caller =
       Value::object(Kind::function, std::make_shared<MacroObject>(block, scope, program_));
   TRY(const Value value, evaluate_call(*block.call, scope, &caller));
-  TRY_STATUS(emit(value));
+  TRY_STATUS(emit_text(value));
   return Flow::next;
 }
 
