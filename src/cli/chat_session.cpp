@@ -77,12 +77,14 @@ Status ChatSession::run() {
   std::optional<Terminal> terminal;
   if (terminal_can_edit()) terminal.emplace();
   if (is_raw() && !settings_.raw) note(message(Message::chat_no_template));
-  note(message(Message::chat_hint));
+  note(message(Message::chat_hint, loaded_.engine->context(),
+               loaded_.model->config().max_position_embeddings));
   const Prompts prompts;
-  while (true) {
+  while (!must_leave()) {
     const Line line = terminal ? terminal->read_line(prompts, message(Message::chat_placeholder),
                                                      history_.entries())
                                : read_plain_line(prompts);
+    if (must_leave()) break;
     if (line.outcome == LineOutcome::left) return ok();
     if (line.outcome == LineOutcome::interrupted) {
       if (line.text.empty()) note(message(Message::chat_leave_hint));
@@ -98,6 +100,7 @@ Status ChatSession::run() {
     }
     clear_interrupt();
   }
+  return Error{ErrorKind::cancelled, message(Message::interrupted)};
 }
 
 Result<ChatSession::Next> ChatSession::handle_line(const std::string& text) {

@@ -14,11 +14,13 @@ namespace {
 // A signal handler can reach nothing but globals; these are lock-free.
 std::atomic<int> scopes{0};
 std::atomic<int> interrupts{0};
+std::atomic<bool> leaving{false};
 char farewell[256];  // prepared before any signal can come
 size_t farewell_bytes = 0;
 
-void on_signal(int) {
+void on_signal(int signal) {
   interrupts.fetch_add(1);
+  if (signal != SIGINT) leaving.store(true);
   if (scopes.load() > 0) return;
   const ssize_t ignored = write(STDERR_FILENO, farewell, farewell_bytes);
   static_cast<void>(ignored);
@@ -45,6 +47,7 @@ void install_interrupt_handler() {
 
 bool interrupted() { return interrupts.load() > 0; }
 void clear_interrupt() { interrupts.store(0); }
+bool must_leave() { return leaving.load(); }
 
 InterruptScope::InterruptScope() {
   if (scopes.fetch_add(1) == 0) clear_interrupt();

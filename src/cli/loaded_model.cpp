@@ -47,6 +47,13 @@ EngineOptions evaluation_engine_options() {
   return options;
 }
 
+Status check_is_decoder(const LoadedModel& loaded) {
+  if (!loaded.model->config().is_encoder) return ok();
+  return fail(ErrorKind::invalid_argument,
+              "{} is an encoder: it turns text into vectors and writes none; use 'jiang embed'",
+              loaded.path);
+}
+
 Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) {
   LoadedModel loaded;
   TRY(loaded.source, open_model(flags.model));

@@ -38,4 +38,7 @@ EngineOptions evaluation_engine_options();
 // All of it. Shows progress on a terminal.
 Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options);
 
+// An encoder (BERT) has no next token: an error that names `jiang embed`.
+Status check_is_decoder(const LoadedModel& loaded);
+
 }  // namespace jiang

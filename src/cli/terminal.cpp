@@ -19,6 +19,7 @@ namespace {
 
 // An Escape key and the start of an escape sequence look alike; a sequence comes at once.
 constexpr int kEscapeMilliseconds = 50;
+constexpr int kLookMilliseconds = 500;
 
 volatile std::sig_atomic_t window_changed = 0;
 void on_window_change(int) { window_changed = 1; }
@@ -83,13 +84,16 @@ std::vector<Key> Terminal::read_keys(bool& resized, bool& closed) {
       resized = true;
       return {};
     }
-    if (interrupted()) {  // SIGTERM, SIGHUP: Ctrl-C is a key here
+    if (must_leave()) {
       closed = true;
       return {};
     }
     pollfd wait{STDIN_FILENO, POLLIN, 0};
-    const int ready = poll(&wait, 1, decoder_.is_waiting() ? kEscapeMilliseconds : -1);
-    if (ready == 0) return decoder_.flush();
+    // A signal may come just before poll(): look again now and then.
+    const bool is_waiting = decoder_.is_waiting();
+    const int ready = poll(&wait, 1, is_waiting ? kEscapeMilliseconds : kLookMilliseconds);
+    if (ready == 0 && is_waiting) return decoder_.flush();
+    if (ready == 0) continue;
     if (ready < 0) {
       if (errno == EINTR) continue;
       closed = true;
@@ -208,6 +212,7 @@ Line read_plain_line(const Prompts& prompts) {
       char c = 0;
       const ssize_t n = read(STDIN_FILENO, &c, 1);
       if (n < 0 && errno == EINTR) {
+        if (must_leave()) return {LineOutcome::left, {}};
         if (!interrupted()) continue;
         clear_interrupt();
         return {LineOutcome::interrupted, text};

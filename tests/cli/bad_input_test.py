@@ -147,12 +147,23 @@ class Interrupts(Case):
         """Starts jiang, waits for until(process), interrupts; returns (code, stderr)."""
         process = subprocess.Popen([BINARY, *map(str, arguments)], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment())
+        self.wait_for_handler(process)
         until(process)
         process.send_signal(sends)
         started = time.monotonic()
         _, errors = process.communicate(timeout=60)
         self.assertLess(time.monotonic() - started, 20)
         return process.returncode, errors.decode()
+
+    def wait_for_handler(self, process):
+        """Before main() runs, no program can say a sentence."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with open(f"/proc/{process.pid}/status") as status:
+                caught = int(status.read().split("SigCgt:")[1].split()[0], 16)
+            if caught >> (signal.SIGINT - 1) & 1:
+                return
+            time.sleep(0.001)
 
     def sleep(self, seconds):
         return lambda process: time.sleep(seconds)

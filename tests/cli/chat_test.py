@@ -1,6 +1,7 @@
 """The interactive chat, on a pseudo terminal."""
 import json
 import os
+import signal
 
 from support import Case, Terminal, scratch, slow_model, tiny_model
 
@@ -55,6 +56,19 @@ class Chat(Case):
         terminal.expect("first token after", timeout=20)
         terminal.prompt()
         self.leave(terminal)
+
+    def test_a_request_to_terminate_is_obeyed_everywhere(self):
+        terminal = self.start()
+        terminal.prompt()
+        os.kill(terminal.pid, signal.SIGTERM)
+        self.assertEqual(terminal.finish(20), 1)
+        terminal = Terminal("run", slow_model(), "--temp", "1")
+        terminal.prompt()
+        terminal.type("tell me\r")
+        terminal.expect("tell me\n")
+        terminal.read_more(30)
+        os.kill(terminal.pid, signal.SIGTERM)
+        self.assertEqual(terminal.finish(20), 1)
 
     def test_commands(self):
         terminal = self.start()

@@ -4,7 +4,7 @@ import math
 import os
 import random
 
-from support import DATA, Case, data, jiang, scratch, tiny_model
+from support import DATA, Case, data, jiang, scratch, tiny_encoder, tiny_model
 
 
 class Frame(Case):
@@ -163,6 +163,24 @@ class Measures(Case):
         document = json.loads(self.succeeds("embed", tiny_model(), "--normalize", "--json",
                                             stdin="a cat\n狗\n".encode()))
         self.assertEqual(document["embeddings"], vectors)
+
+    def test_encoders_embed_and_do_nothing_else(self):
+        def vectors(*options):
+            out = self.succeeds("embed", tiny_encoder(), *options, stdin=b"a cat\na dog\n")
+            return [json.loads(line) for line in out.splitlines()]
+
+        mean = vectors()
+        self.assertEqual([len(v) for v in mean], [32, 32])
+        for vector in mean:
+            self.assertAlmostEqual(sum(x * x for x in vector), 1, places=4)
+        self.assertNotEqual(mean[0], mean[1])
+        self.assertNotEqual(vectors("--pool", "cls"), mean)
+        free = vectors("--no-normalize")[0]
+        length = math.sqrt(sum(x * x for x in free))
+        for x, y in zip(free, mean[0]):
+            self.assertAlmostEqual(x / length, y, places=5)
+        for command in (["run", "-p", "x"], ["logits", "--ids", "1"], ["bench"]):
+            self.refused(command[0], tiny_encoder(), *command[1:], says="jiang embed")
 
     def test_perplexity_against_itself_is_no_divergence(self):
         path = os.path.join(scratch, "text.txt")

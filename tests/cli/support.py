@@ -1,9 +1,12 @@
 """What the command-line tests share: the binary, a tiny model that it made itself, a pseudo
 terminal. Only the standard library."""
 import functools
+import json
+import math
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import shutil
@@ -44,6 +47,60 @@ def tiny_model(arch="qwen2", kind="q8_0"):
     made = jiang("dev", "make-model", "--arch", arch, "--shape", "tiny", "--type", kind, "-o", path)
     assert made.returncode == 0, made.stderr
     return path
+
+
+@functools.cache
+def tiny_encoder():
+    """A BERT folder with random weights, written by hand: 2 layers of 32, 100 words."""
+    folder = os.path.join(scratch, "tiny-bert")
+    os.makedirs(folder)
+    hidden, inner, words = 32, 64, 100
+    config = {"architectures": ["BertModel"], "model_type": "bert", "hidden_size": hidden,
+              "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": inner,
+              "vocab_size": words, "max_position_embeddings": 64, "type_vocab_size": 2,
+              "layer_norm_eps": 1e-12, "hidden_act": "gelu"}
+    with open(os.path.join(folder, "config.json"), "w") as file:
+        json.dump(config, file)
+    with open(os.path.join(folder, "vocab.txt"), "w") as file:
+        specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        letters = [chr(c) for c in range(97, 123)]
+        vocabulary = specials + letters + ["##" + c for c in letters]
+        vocabulary += [f"word{i}" for i in range(words - len(vocabulary))]
+        file.write("\n".join(vocabulary) + "\n")
+    shapes = {"embeddings.word_embeddings.weight": (words, hidden),
+              "embeddings.position_embeddings.weight": (64, hidden),
+              "embeddings.token_type_embeddings.weight": (2, hidden)}
+
+    def norm(name):
+        shapes[name + ".weight"] = shapes[name + ".bias"] = (hidden,)
+
+    def dense(name, rows, cols):
+        shapes[name + ".weight"] = (rows, cols)
+        shapes[name + ".bias"] = (rows,)
+
+    norm("embeddings.LayerNorm")
+    for i in range(2):
+        layer = f"encoder.layer.{i}."
+        for part in ("query", "key", "value"):
+            dense(f"{layer}attention.self.{part}", hidden, hidden)
+        dense(layer + "attention.output.dense", hidden, hidden)
+        norm(layer + "attention.output.LayerNorm")
+        dense(layer + "intermediate.dense", inner, hidden)
+        dense(layer + "output.dense", hidden, inner)
+        norm(layer + "output.LayerNorm")
+    rng = random.Random(3)
+    header, body = {}, b""
+    for name, shape in shapes.items():
+        count = math.prod(shape)
+        bytes_ = struct.pack(f"<{count}f", *(rng.gauss(1 if "Norm.weight" in name else 0, 0.3)
+                                            for _ in range(count)))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(bytes_)]}
+        body += bytes_
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(os.path.join(folder, "model.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + body)
+    return folder
 
 
 @functools.cache
