@@ -95,6 +95,24 @@ TEST(LoadModel, RopeScalingsAreChecked) {
   EXPECT_EQ(with(nullptr), "");
 }
 
+TEST(LoadModel, Gemma3sTextConfigMayLeaveOutItsDefaults) {
+  TinyModel model = make_tiny_model("gemma3");
+  model.config = {{"model_type", "gemma3_text"},
+                  {"hidden_size", 2560},
+                  {"intermediate_size", 10240},
+                  {"num_hidden_layers", 34},
+                  {"rope_scaling", {{"factor", 8.0}, {"rope_type", "linear"}}},
+                  {"sliding_window", 1024}};
+  const auto config = read_model_config(MemorySource(std::move(model)));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->num_attention_heads, 8);
+  EXPECT_EQ(config->head_dim, 256);
+  EXPECT_FLOAT_EQ(config->rope.inv_freq[0], 1.0f / 8);  // scaled; the local one is not
+  EXPECT_FLOAT_EQ(config->rope_local.inv_freq[0], 1.0f);
+  EXPECT_EQ(config->window(4), 1024);
+  EXPECT_EQ(config->window(5), 0);
+}
+
 TEST(LoadModel, UnknownArchitectureNamesTheClosest) {
   EXPECT_THAT(config_error("llama", "architectures", Json::array({"Qwen2ForCausalLLM"})),
               HasSubstr("did you mean Qwen2ForCausalLM"));
