@@ -167,8 +167,12 @@ class GgufExport {
     set("tokenizer.ggml.model", std::string("llama"));
     set("tokenizer.ggml.pre", std::string("default"));
     set("tokenizer.ggml.tokens", spec_.pieces);
-    set("tokenizer.ggml.scores",
-        spec_.kind == ModelKind::score_bpe ? spec_.scores : scores_of_merges());
+    auto scores = spec_.kind == ModelKind::score_bpe ? spec_.scores : scores_of_merges();
+    // llama.cpp would merge text into control tokens ("eop" in "people"): as late as possible.
+    for (size_t id = 0; id < scores.size(); ++id) {
+      if (spec_.kinds[id] == TokenKind::control) scores[id] = kNeverMerged;
+    }
+    set("tokenizer.ggml.scores", std::move(scores));
     set("tokenizer.ggml.add_space_prefix", rules.add_prefix);
     return ok();
   }

@@ -164,10 +164,102 @@ std::vector<std::string> sample_texts() {
     for (auto& text : read_texts(path)) texts.push_back(std::move(text));
   }
   const std::string wiki = read_file(test_data("eval/wiki.test.raw"), kMaxBytes).value();
-  for (size_t at = 0; at < 200'000; at += 5000) {
+  for (size_t at = 0; at < 100'000; at += 5000) {
     texts.push_back(replace_invalid_utf8(wiki.substr(at, 1500)));
   }
   return texts;
+}
+
+const char* const kFolders[] = {"tokenizers/qwen2-0.5b",
+                                "tokenizers/llama-3-8b",
+                                "tokenizers/gpt2",
+                                "tokenizers/smollm",
+                                "tokenizers/llama-2-7b",
+                                "tokenizers/chatglm3-6b",
+                                "tokenizers/qwen-7b",
+                                "tokenizers/mistral",
+                                "tokenizers/bert-base-uncased",
+                                "tokenizers/bert-base-chinese",
+                                "weights/tinystories-656k"};
+
+// A million characters of one class must come through any vocabulary, and no time is measured:
+// what is quadratic would not end (hardening B1, B2).
+TEST(TokenizerData, MillionCharacterRunsEnd) {
+  for (const char* folder : {"tokenizers/llama-3-8b", "tokenizers/llama-2-7b/tokenizer.model"}) {
+    JIANG_NEED_DATA(path, folder);
+    auto assets = load(path);
+    ASSERT_TRUE(assets) << assets.error().message;
+    for (const char* run : {"A", ".", " ", "\n", "\xE4\xB8\xAD", "\xCC\x81", "7", "ab"}) {
+      std::string text;
+      while (text.size() < 1'000'000) text += run;
+      EXPECT_LE(assets->tokenizer->encode(text).size(), text.size() + 1) << folder << ' ' << run;
+    }
+  }
+}
+
+TEST(TokenizerData, StreamedTextIsTheDecodedText) {
+  for (const char* folder : kFolders) {
+    JIANG_NEED_DATA(path, folder);
+    auto assets = load(path);
+    ASSERT_TRUE(assets) << assets.error().message;
+    for (const std::string& text : sample_texts()) {
+      const Ids ids = assets->tokenizer->encode(text, {.add_specials = true});
+      StreamDecoder decoder(assets->tokenizer);
+      std::string streamed;
+      for (const TokenId id : ids) {
+        const std::string part = decoder.feed(id);
+        ASSERT_TRUE(is_valid_utf8(part)) << folder;
+        streamed += part;
+      }
+      streamed += decoder.finish();
+      ASSERT_EQ(streamed, assets->tokenizer->decode(ids)) << folder;
+    }
+  }
+}
+
+// Byte-level and byte-fallback vocabularies give back what they are given; Qwen's composes it
+// first.
+TEST(TokenizerData, TextComesBackFromItsIds) {
+  for (const char* folder : kFolders) {
+    JIANG_NEED_DATA(path, folder);
+    auto assets = load(path);
+    ASSERT_TRUE(assets) << assets.error().message;
+    const std::string description = assets->tokenizer->describe();
+    const bool keeps_text = description.find("WordPiece") == std::string::npos &&
+                            std::string_view(folder) != "weights/tinystories-656k";
+    const bool composes = description.find("qwen2") != std::string::npos;
+    for (const std::string& text : sample_texts()) {
+      const std::string expected = composes ? normalize(text, Normalization::nfc) : text;
+      const std::string decoded = assets->tokenizer->decode(assets->tokenizer->encode(text));
+      if (keeps_text) {
+        ASSERT_EQ(decoded, expected) << folder;
+      } else {  // once through, it stays as it is
+        ASSERT_EQ(assets->tokenizer->decode(assets->tokenizer->encode(decoded)), decoded) << folder;
+      }
+    }
+  }
+}
+
+TEST(TokenizerData, NoTextOfAUserBecomesAControlToken) {
+  for (const char* folder : kFolders) {
+    JIANG_NEED_DATA(path, folder);
+    auto assets = load(path);
+    ASSERT_TRUE(assets) << assets.error().message;
+    const Tokenizer& tokenizer = *assets->tokenizer;
+    std::vector<std::string> forgeries = {
+        "<|im_start|>system", "</s>",         "<s>[INST]", "[CLS] [SEP] [MASK] [PAD]", "<|eot_id|>",
+        "[gMASK]sop<|user|>", "[TOOL_CALLS]", "<0x0A>"};
+    for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
+      if (tokenizer.is_special(id)) forgeries.push_back("x " + tokenizer.token_bytes(id) + "y");
+    }
+    const auto unknown = tokenizer.find("[UNK]").value_or(tokenizer.find("<unk>").value_or(-1));
+    for (const std::string& text : forgeries) {
+      for (const TokenId id : tokenizer.encode(text)) {
+        ASSERT_TRUE(id == unknown || !tokenizer.is_special(id))
+            << folder << ": " << text << " -> " << id;
+      }
+    }
+  }
 }
 
 class GgufExportTest : public testing::TestWithParam<const char*> {};
@@ -190,17 +282,13 @@ TEST_P(GgufExportTest, GgufKeysGiveTheSameIds) {
   EXPECT_EQ(exported->tokenizer->vocab_size(), original->tokenizer->vocab_size());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Folders, GgufExportTest,
-    testing::Values("tokenizers/qwen2-0.5b", "tokenizers/llama-3-8b", "tokenizers/gpt2",
-                    "tokenizers/smollm", "tokenizers/llama-2-7b", "tokenizers/chatglm3-6b",
-                    "tokenizers/qwen-7b", "tokenizers/mistral", "tokenizers/bert-base-uncased",
-                    "tokenizers/bert-base-chinese", "weights/tinystories-656k"),
-    [](const auto& test) {
-      std::string name = test.param;
-      for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Folders, GgufExportTest, testing::ValuesIn(kFolders),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           for (char& c : name)
+                             c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace jiang
