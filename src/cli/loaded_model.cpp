@@ -47,14 +47,7 @@ EngineOptions evaluation_engine_options() {
   return options;
 }
 
-Status check_is_decoder(const LoadedModel& loaded) {
-  if (!loaded.model->config().is_encoder) return ok();
-  return fail(ErrorKind::invalid_argument,
-              "{} is an encoder: it turns text into vectors and writes none; use 'jiang embed'",
-              loaded.path);
-}
-
-Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) {
+Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, ModelKind kind) {
   LoadedModel loaded;
   TRY(loaded.source, open_model(flags.model));
   loaded.path = loaded.source->path();
@@ -66,6 +59,11 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options) 
     options.context_length = flags.context;
     options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };
     TRY(loaded.model, load_model(loaded.source, *loaded.pool, options));
+  }
+  if (kind == ModelKind::decoder && loaded.model->config().is_encoder) {
+    return fail(ErrorKind::invalid_argument,
+                "{} is an encoder: it turns text into vectors and writes none; use 'jiang embed'",
+                loaded.path);
   }
   if (flags.context > 0) {
     const int32_t trained = loaded.model->config().max_position_embeddings;

@@ -35,10 +35,11 @@ Result<TextAssets> load_tokenizer(const std::string& reference);
 // For `evaluate` alone: no room is kept for requests that never come.
 EngineOptions evaluation_engine_options();
 
-// All of it. Shows progress on a terminal.
-Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options);
+// An encoder (BERT) has no next token; where one is needed, the error names `jiang embed`.
+enum class ModelKind { any, decoder };
 
-// An encoder (BERT) has no next token: an error that names `jiang embed`.
-Status check_is_decoder(const LoadedModel& loaded);
+// All of it. Shows progress on a terminal.
+Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options,
+                         ModelKind kind = ModelKind::decoder);
 
 }  // namespace jiang

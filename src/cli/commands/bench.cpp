@@ -127,7 +127,6 @@ Result<int> run(const std::vector<std::string>& arguments) {
   engine_options.context = std::max(n_prompt, n_decode + 1) + 1;
   engine_options.max_batch_tokens = std::clamp(n_prompt, 1, 512);
   TRY(const LoadedModel loaded, load(flags, engine_options));
-  TRY_STATUS(check_is_decoder(loaded));
   const ModelConfig& config = loaded.model->config();
   TRY(const Phases phases, measure(*loaded.engine, n_prompt, n_decode, repeats));
   const double read_gb = measure_read_gb_per_s(*loaded.pool);

@@ -48,7 +48,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     return fail(ErrorKind::invalid_argument, "--normalize and --no-normalize exclude each other");
   }
 
-  TRY(const LoadedModel loaded, load(flags, evaluation_engine_options()));
+  TRY(const LoadedModel loaded, load(flags, evaluation_engine_options(), ModelKind::any));
   const ModelConfig& config = loaded.model->config();
   if (pool == "model") pool = config.is_encoder ? config.pooling : "mean";
   if (!normalize && !no_normalize) normalize = config.is_encoder;

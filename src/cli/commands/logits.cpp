@@ -67,7 +67,6 @@ Result<int> run(const std::vector<std::string>& arguments) {
     TRY(ids, parse_list(*ids_text));
   }
   TRY(const LoadedModel loaded, load(flags, evaluation_engine_options()));
-  TRY_STATUS(check_is_decoder(loaded));
   if (prompt) ids = loaded.text.tokenizer->encode(*prompt, EncodeOptions{.add_specials = true});
   TRY(const Tensor logits, loaded.engine->evaluate(ids, OutputKind::logits));
 

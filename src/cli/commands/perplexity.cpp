@@ -128,7 +128,6 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (!go_on) return 0;
 
   TRY(const LoadedModel loaded, load(flags, evaluation_engine_options()));
-  TRY_STATUS(check_is_decoder(loaded));
   std::optional<LoadedModel> other;
   if (against) {
     ModelFlags other_flags = flags;

@@ -92,7 +92,6 @@ Result<int> run(const std::vector<std::string>& arguments) {
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
   TRY(LoadedModel loaded, load(flags.model, engine_options));
-  TRY_STATUS(check_is_decoder(loaded));
   TRY(const ChatModel chat, ChatModel::create(loaded.text));
   if (is_chat) {
     ChatSession session(loaded, chat, flags.chat);
