@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 
@@ -109,6 +111,16 @@ MappedFile::~MappedFile() {
 bool MappedFile::still_whole() const {
   struct stat status {};
   return ::fstat(descriptor_, &status) == 0 && static_cast<size_t>(status.st_size) >= size_;
+}
+
+void MappedFile::forget(std::span<const std::byte> part) const {
+  const auto start = reinterpret_cast<uintptr_t>(data_);
+  const auto first = reinterpret_cast<uintptr_t>(part.data());
+  if (part.empty() || first < start || first - start > size_) return;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t last = first + std::min<uintptr_t>(part.size(), start + size_ - first);
+  const uintptr_t from = (first + page - 1) / page * page, to = last / page * page;
+  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {

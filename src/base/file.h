@@ -37,6 +37,9 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
   bool still_whole() const;
+  // Lets the pages that lie wholly within `part` leave this process's memory; reading them again
+  // fetches them from the file. A part that is not of this file is left alone.
+  void forget(std::span<const std::byte> part) const;
 
  private:
   const std::byte* data_ = nullptr;

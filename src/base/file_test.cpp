@@ -23,6 +23,25 @@ class FileTest : public ::testing::Test {
   std::string folder_;
 };
 
+TEST_F(FileTest, ForgottenPagesAreReadAgain) {
+  const std::string text(40000, 'x');
+  ASSERT_TRUE(write_file(path("a"), text));
+  const auto file = MappedFile::open(path("a"));
+  ASSERT_TRUE(file);
+  const auto read = [&] {
+    return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+  };
+  ASSERT_EQ(read(), text);
+  file->forget(file->bytes());
+  EXPECT_EQ(read(), text);
+  file->forget(file->bytes().subspan(5000, 20000));
+  EXPECT_EQ(read(), text);
+  // Memory that is not the file's keeps what it holds.
+  const std::string other(40000, 'y');
+  file->forget(std::as_bytes(std::span(other)));
+  EXPECT_EQ(other, std::string(40000, 'y'));
+}
+
 TEST_F(FileTest, WritesWholeOrNotAtAll) {
   ASSERT_TRUE(write_file(path("a"), "old"));
   {

@@ -184,7 +184,9 @@ class Job {
     // Blocks that stay as they are.
     if (tensor.source && task.row.from == task.row.to && !is_float(task.row.to)) {
       bytes_done_ += task.bytes_in;
-      return writer.write_tensor(tensor.source->bytes);
+      TRY_STATUS(writer.write_tensor(tensor.source->bytes));
+      source_.forget(tensor.source->bytes);
+      return ok();
     }
     const int64_t rows = tensor.shape.rows(), cols = tensor.shape.cols();
     const uint64_t row_bytes = *weight_format(task.row.to).row_bytes(cols);
@@ -196,7 +198,13 @@ class Job {
       const int64_t count = std::min(rows_per_piece, rows - first);
       TRY_STATUS(convert_rows(task, first, count, bytes.data(), row_bytes));
       bytes_done_ += task.bytes_in * static_cast<uint64_t>(count) / static_cast<uint64_t>(rows);
+      if (tensor.source && tensor.rearrange != Rearrange::transpose) {
+        const uint64_t per_row = task.bytes_in / static_cast<uint64_t>(rows);
+        source_.forget(tensor.source->bytes.subspan(static_cast<uint64_t>(first) * per_row,
+                                                    static_cast<uint64_t>(count) * per_row));
+      }
     }
+    if (tensor.source) source_.forget(tensor.source->bytes);
     // Summed row by row, so that it does not depend on the threads.
     double error = 0, power = 0;
     for (const RowError& row : errors_) {

@@ -172,6 +172,9 @@ class GgufSource final : public TensorSource {
     return std::all_of(parts_.begin(), parts_.end(),
                        [](const Part& part) { return part.file.still_whole(); });
   }
+  void forget(std::span<const std::byte> bytes) const override {
+    for (const Part& part : parts_) part.file.forget(bytes);
+  }
 
  private:
   Status translate() {

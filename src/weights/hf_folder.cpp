@@ -92,6 +92,9 @@ class HfFolder final : public TensorSource {
     return std::all_of(files_.begin(), files_.end(),
                        [](const GuardedFile& file) { return file.still_whole(); });
   }
+  void forget(std::span<const std::byte> bytes) const override {
+    for (const GuardedFile& file : files_) file.forget(bytes);
+  }
 
  private:
   // ---- configs

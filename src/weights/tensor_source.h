@@ -65,6 +65,8 @@ class TensorSource {
   // False when a file was truncated since it was opened. What it lost reads as zeros
   // (guarded_file.h), so ask after reading, before believing.
   virtual bool still_whole() const = 0;
+  // These bytes of a tensor are not needed soon: memory that a file can give back may be freed.
+  virtual void forget(std::span<const std::byte> bytes) const { static_cast<void>(bytes); }
 };
 
 // A .gguf file (any part of a split model finds its siblings) or a folder with config.json.
