@@ -195,6 +195,17 @@ class Interrupts(Case):
             self.assertEqual(os.listdir(folder), [])
 
 
+    def test_while_a_model_is_quantised(self):
+        folder = os.path.join(scratch, "interrupted-too")
+        os.makedirs(folder, exist_ok=True)
+        out = os.path.join(folder, "m.gguf")
+        code, errors = self.interrupt(["quantize", slow_model(), out, "--type", "q3_k", "--allow-requantize"],
+                                      self.sleep(0.5))
+        self.assertEqual(code, 1, errors)
+        self.one_sentence(errors)
+        self.assertEqual(os.listdir(folder), [])
+
+
 class Shouting(Case):
     def test_no_escape_reaches_a_pipe(self):
         done = jiang("quantize", tiny_model("qwen2", "f16"), os.path.join(scratch, "quiet.gguf"), "--type", "q8_0")

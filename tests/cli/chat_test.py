@@ -3,6 +3,7 @@ import json
 import os
 import signal
 
+from screen import Screen
 from support import Case, Terminal, scratch, slow_model, tiny_model
 
 
@@ -168,6 +169,37 @@ class Chat(Case):
         terminal.type("short\r")
         terminal.expect("short\n")
         terminal.prompt()
+        self.leave(terminal)
+
+    def test_what_is_typed_stands_on_the_screen_once(self):
+        # Ending at, before and behind the edge; wide characters that meet it; several lines.
+        texts = ["a" * 15, "a" * 16, "a" * 17, "a" * 35, "a" * 36, "a" * 37, "你好" * 4, "x" + "你好" * 4,
+                 "你" * 30, "a\u0301" * 20, '"""one']
+        terminal = self.start(columns=20, env={"NO_COLOR": "1"})
+        terminal.read_more(1)
+        for text in texts:
+            with self.subTest(text=text):
+                before = len(terminal.screen)
+                for character in text:  # each key redraws
+                    terminal.type(character)
+                    terminal.read_more(5)
+                terminal.type("\x1b[D\x1b[D\x01\x05")
+                if text.startswith('"'):
+                    terminal.type("\rtwo")
+                    text += "\n... two"
+                # A mark that is drawn last and then taken away again.
+                terminal.type("#")
+                terminal.expect("#")
+                terminal.type("\x7f\x03")
+                ready = "\x1b[?2004h\r\x1b[J>>> \r\x1b[4C"
+                while not terminal.screen[before:].endswith(ready):
+                    self.assertTrue(terminal.read_more(20), terminal.screen[before:])
+                terminal.seen = len(terminal.plain())
+                screen = Screen(20).feed(terminal.screen[before:].replace("\x1b[?2004l", "")).text()
+                wanted = Screen(20).feed(">>> " + text.replace("\n", "\r\n")).text()
+                self.assertEqual(screen[:len(wanted)], wanted)
+                self.assertEqual(screen[-1], ">>>")
+                self.assertLessEqual(len(screen), len(wanted) + 3)
         self.leave(terminal)
 
     def test_resizing_redraws(self):

@@ -197,6 +197,26 @@ class Measures(Case):
                                           "--chunks", "3", "--against", tiny_model(), "--json"))
         self.assertGreater(coarse["mean_kl_divergence"], 1e-4)
 
+    def test_perplexity_is_what_the_logits_say(self):
+        path = os.path.join(scratch, "short.txt")
+        with open(path, "w") as file:
+            file.write("a slow green turtle walks under the busy bee and sleeps")
+        n = 16
+        report = json.loads(self.succeeds("perplexity", tiny_model("llama3"), path, "-c", n, "--chunks", "1",
+                                          "--json"))
+        with open(path, "rb") as file:
+            ids = json.loads(self.succeeds("tokenize", tiny_model("llama3"), "--json", "--add-specials",
+                                           stdin=file.read()))[:n]
+        logits = json.loads(self.succeeds("logits", tiny_model("llama3"), "--ids", ",".join(map(str, ids)),
+                                          "--top", "512", "--json"))["positions"]
+        total = 0
+        scored = range(n // 2, n - 1)  # the second half; the last token predicts nothing that is known
+        for position in scored:
+            row = dict(logits[position]["top"])
+            total += math.log(sum(math.exp(x) for x in row.values())) - row[ids[position + 1]]
+        self.assertEqual(report["scored_tokens"], len(scored))
+        self.assertAlmostEqual(report["perplexity"] / math.exp(total / len(scored)), 1, places=4)
+
     def test_bench_counts_what_it_says(self):
         report = json.loads(self.succeeds("bench", tiny_model(), "-p", "32", "-n", "8", "-r", "1",
                                           "-t", "1", "--json"))
