@@ -73,8 +73,10 @@ void multiply(const Chunk& chunk, const PreparedActivations& x) {
 }
 
 int64_t rows_per_chunk(const PackedMatrix& weights, int n_threads) {
-  const int64_t slice_bytes = kernels::panel_bytes(weights.layout(), std::min(weights.cols(), kSlice));
-  const int64_t fits = std::max<int64_t>(kChunkBytes / std::max<int64_t>(slice_bytes, 1), 1) * kPanelRows;
+  const int64_t slice_bytes =
+      kernels::panel_bytes(weights.layout(), std::min(weights.cols(), kSlice));
+  const int64_t fits =
+      std::max<int64_t>(kChunkBytes / std::max<int64_t>(slice_bytes, 1), 1) * kPanelRows;
   // Enough chunks that no thread waits long for the last one.
   const int64_t shared = round_up(weights.rows() / (4 * n_threads) + 1, kPanelRows);
   return std::min(fits, shared);
