@@ -243,7 +243,7 @@ JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, fl
     from += header_bytes(scales_of(kind), n);
     for (int b = 0; b < n; ++b, from += code_lines(kind) * kLineBytes, x += stride) {
       for (int line = 0; line < code_lines(kind); ++line) {
-        _mm_prefetch(reinterpret_cast<const char*>(from) + 4096 + line * kLineBytes, _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(from) + 8192 + line * kLineBytes, _MM_HINT_T0);
       }
       (multiply_half<kind, h>(acc, from, header, b, first_half + h, x,
                               typename MakeIndices<n_tokens>::type()),
