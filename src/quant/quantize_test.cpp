@@ -299,6 +299,47 @@ TEST(Quantize, ImportanceOnlyMattersRelatively) {
   }
 }
 
+// FNV-1a over the blocks of a row made of integers: what one machine writes, every machine writes.
+TEST(Quantize, BytesAreTheSameOnEveryMachine) {
+  std::mt19937 random(12);
+  Row x(1024), importance(1024);
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = (static_cast<float>(random() >> 8) - static_cast<float>(random() >> 8)) * 0x1p-28f;
+    importance[i] = static_cast<float>(random() >> 8) * 0x1p-20f;
+  }
+  const struct {
+    Format id;
+    uint64_t plain, weighed;
+  } kExpected[] = {
+      {Format::q8_0, 0x50c23016990f0aa, 0xeb8950221298af1},
+      {Format::q4_0, 0x520c1b104a6f0c2c, 0x3c8686bcfe6e82a2},
+      {Format::q4_1, 0x7aace9d801f43f63, 0xb63f2f72ded89039},
+      {Format::q5_0, 0x8e9c2d3fc1b640ba, 0x32c33ba24084ffb8},
+      {Format::q5_1, 0x8b8ee134ca5b9e1c, 0xc20d66f7ce66d7ad},
+      {Format::q2_k, 0x612fb4de854587e4, 0x517a599c5614078d},
+      {Format::q3_k, 0xa2f8091227f349ad, 0x512ab47509322210},
+      {Format::q4_k, 0xb75b9a9499b71ceb, 0x884e163e56294ddf},
+      {Format::q5_k, 0x168030124aaf4d0f, 0x2e6091650236caa3},
+      {Format::q6_k, 0x51fb2f87ca425a29, 0xb4bb017d728609e3},
+      {Format::iq4_nl, 0xe8163ec654c25f01, 0xfd596ba92d6face6},
+      {Format::iq4_xs, 0xcc1d47833da27f29, 0x5832e0197aea8032},
+      {Format::mxfp4, 0xdf2dfea2744ef0fc, 0xdf2dfea2744ef0fc},
+  };
+  for (const auto& [id, plain, weighed] : kExpected) {
+    const WeightFormat& format = weight_format(id);
+    uint64_t hashes[2];
+    for (const bool has_importance : {false, true}) {
+      std::vector<unsigned char> bytes(*format.row_bytes(1024));
+      format.quantize(bytes.data(), x.data(), 1024, has_importance ? importance.data() : nullptr);
+      uint64_t hash = 0xcbf29ce484222325;
+      for (const unsigned char byte : bytes) hash = (hash ^ byte) * 0x100000001b3;
+      hashes[has_importance] = hash;
+    }
+    EXPECT_EQ(hashes[0], plain) << format.name << std::hex << " 0x" << hashes[0];
+    EXPECT_EQ(hashes[1], weighed) << format.name << std::hex << " 0x" << hashes[1];
+  }
+}
+
 TEST(Dequantize, TakesAnyBytes) {
   std::mt19937 random(9);
   std::vector<unsigned char> bytes(1024 + 2);
