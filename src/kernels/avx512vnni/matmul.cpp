@@ -80,7 +80,7 @@ JIANG_INLINE void unpack(__m512i (&w)[8], const uint8_t* codes, Indices<s...>, I
   }
 }
 
-// acc += the dot products of 4 or 8 registers of codes with consecutive activations
+// acc += the dot products of registers of codes with consecutive activations
 template <int... s>
 JIANG_INLINE void dots(__m512i& acc, const __m512i* w, const int8_t* a, Indices<s...>) {
   (dot(acc, w[s], a + 4 * s), ...);
@@ -126,9 +126,9 @@ JIANG_INLINE void accumulate(__m512& acc, __m512i sums, float scale, __m512 d) {
   acc = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(scale)), d, acc);
 }
 
-// One block of 16 rows against one token. `n_chains`: independent sums, for latency when few
-// tokens share a block; the sums are integers, so their order does not matter.
-template <Packed kind, int n_chains>
+// One block of 16 rows against one token. Two independent sums, because a chain of eight dot
+// products waits for itself; they are integers, so their order does not matter.
+template <Packed kind>
 JIANG_INLINE void multiply(__m512& acc, const __m512i (&w)[8], const BlockScales& scales,
                            const ActivationBlock* x) {
   constexpr Scales form = scales_of(kind);
@@ -148,14 +148,10 @@ JIANG_INLINE void multiply(__m512& acc, const __m512i (&w)[8], const BlockScales
     __m512i sums = _mm512_setzero_si512();
     if constexpr (kind == Packed::q4_0) sums = _mm512_set1_epi32(x->minus_8);
     if constexpr (has_offset_128) sums = _mm512_set1_epi32(x->minus_128);
-    if constexpr (n_chains == 2) {
-      __m512i more = _mm512_setzero_si512();
-      dots(sums, w, x->q, Four());
-      dots(more, w + 4, x->q + 16, Four());
-      sums = _mm512_add_epi32(sums, more);
-    } else {
-      dots(sums, w, x->q, Eight());
-    }
+    __m512i more = _mm512_setzero_si512();
+    dots(sums, w, x->q, Four());
+    dots(more, w + 4, x->q + 16, Four());
+    sums = _mm512_add_epi32(sums, more);
     accumulate(acc, sums, x->scale, scales.d[0]);
     if constexpr (form == Scales::f16_min)
       acc = _mm512_fmadd_ps(_mm512_set1_ps(x->sum), scales.m[0], acc);
@@ -178,7 +174,6 @@ template <Packed kind, int... t>
 JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, float* out,
                                  const ActivationBlock* x, __mmask16 rows, Indices<t...>) {
   constexpr int n_tokens = sizeof...(t);
-  constexpr int n_chains = n_tokens <= 2 ? 2 : 1;
   const int64_t n_blocks = tile->cols / kBlock, stride = tile->n_tokens;
   __m512 acc[n_tokens];
   ((acc[t] = tile->resume ? _mm512_maskz_loadu_ps(rows, out + t * tile->out_stride)
@@ -198,7 +193,7 @@ JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, fl
       BlockScales scales;
       unpack<kind>(w, from, Eight(), Four());
       load_scales<kind>(scales, header, b);
-      (multiply<kind, n_chains>(acc[t], w, scales, x + t), ...);
+      (multiply<kind>(acc[t], w, scales, x + t), ...);
     }
   }
   (_mm512_mask_storeu_ps(out + t * tile->out_stride, rows, acc[t]), ...);
