@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxExtraBytes = size_t{256} << 10;
 constexpr size_t kMaxExtraName = 64;
+constexpr int64_t kStepsPerMessage = 10'000;
 
 // `extra` adds variables of the template's own (enable_thinking, documents ...). It must not touch
 // what the chat is made of, nor the special tokens, whose text is trusted.
@@ -79,7 +80,10 @@ Result<std::vector<PromptSegment>> ChatModel::render(const Json& messages, const
   context["add_generation_prompt"] = add_generation_prompt;
   context["bos_token"] = assets_.bos_token;
   context["eos_token"] = assets_.eos_token;
-  return template_->render(context);
+  // Some templates look back over the whole chat at each message.
+  TemplateLimits limits;
+  limits.max_steps += kStepsPerMessage * static_cast<int64_t>(messages.size());
+  return template_->render(context, limits);
 }
 
 // One encode() of the whole text, so that tokens form across the borders of segments as they did

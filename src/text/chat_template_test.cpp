@@ -187,6 +187,21 @@ TEST(ChatTemplateHostile, DeepValuesAreAnErrorAndTakenApartSafely) {
   EXPECT_FALSE(render("{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}"));
 }
 
+// The other side of the budgets: a long chat through a wasteful template is no attack.
+TEST(ChatTemplate, ALongChatMayBeBuiltPieceByPiece) {
+  Json messages = Json::array();
+  for (int i = 0; i < 1500; ++i) {
+    messages.push_back({{"role", "user"}, {"content", std::string(300, 'x')}});
+  }
+  const auto rendered = render(
+      "{% set ns = namespace(text='', seen=[]) %}{% for m in messages %}"
+      "{% set ns.text = ns.text + m.role + m.content %}{% set ns.seen = ns.seen + [loop.index] %}"
+      "{% endfor %}{{ ns.text }}{{ ns.seen | length }}",
+      {{"messages", messages}});
+  ASSERT_TRUE(rendered) << rendered.error().message;
+  EXPECT_EQ(join(*rendered).size(), 1500u * 304 + 4);
+}
+
 TEST(ChatTemplateHostile, LargeTextIsAnError) {
   for (const char* source : {
            "{{ 'x' * 10**9 }}",

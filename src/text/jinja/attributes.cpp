@@ -85,7 +85,7 @@ Value element_at(const Value& object, int64_t index, int64_t size) {
   return object.items()[static_cast<size_t>(index)];
 }
 
-Value character_at(const Value& object, int64_t index) {
+Result<Value> character_at(Budget& budget, const Value& object, int64_t index) {
   const std::string_view bytes = object.bytes();
   if (index < 0) {
     index += static_cast<int64_t>(count_code_points(bytes));
@@ -94,7 +94,7 @@ Value character_at(const Value& object, int64_t index) {
   const size_t begin = byte_offset(bytes, static_cast<size_t>(index));
   if (begin == bytes.size()) return no_element(object);
   const size_t end = begin + byte_offset(bytes.substr(begin), 1);
-  return Value::string(object.text().slice(begin, end), object.is_markup());
+  return budget.string(object.text().slice(begin, end), object.is_markup());
 }
 
 }  // namespace
@@ -136,7 +136,7 @@ Result<Value> Interpreter::get_item(const Value& object, const Value& index) {
     case Kind::string:
       if (index.is_integral()) {
         TRY_STATUS(budget_.scan(object.bytes().size()));
-        return character_at(object, index.as_int());
+        return character_at(budget_, object, index.as_int());
       }
       break;
     default:

@@ -1,5 +1,5 @@
-// Budget: what one render may still spend. Every evaluated node, visited element and scanned byte
-// costs steps; every string made costs bytes, kept or not, so that quadratic growth is seen.
+// Budget: what one render may still spend. Every evaluated node, visited element, scanned or copied
+// byte costs steps. Strings cost memory while they live; lists and dicts cost memory for good.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,13 @@ namespace jiang::jinja {
 
 class Budget {
  public:
-  Budget(int64_t max_steps, size_t max_string_bytes, size_t max_total_bytes)
+  Budget(int64_t max_steps, size_t max_string_bytes, size_t max_memory_bytes)
       : max_steps_(max_steps),
         steps_(max_steps),
         max_string_(max_string_bytes),
-        max_total_(max_total_bytes),
-        bytes_(max_total_bytes) {}
+        max_memory_(max_memory_bytes) {}
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
 
   // False when it is used up; then return out_of_steps().
   bool spend(int64_t steps) { return (steps_ -= steps) >= 0; }
@@ -32,18 +33,11 @@ class Budget {
   // For work that looks at every byte.
   Status scan(size_t bytes) { return step(1 + bytes / 64); }
 
-  // Before a string (or a list, at 32 bytes an element) of this size is made.
-  Status reserve(size_t bytes) {
-    if (bytes > max_string_) {
-      return fail(ErrorKind::too_large, "the template makes a string of more than {} bytes",
-                  max_string_);
-    }
-    if (bytes > bytes_) {
-      return fail(ErrorKind::too_large, "the template makes more than {} bytes of strings",
-                  max_total_);
-    }
-    bytes_ -= bytes;
-    return ok();
+  // Before a string of this size is made.
+  Status check_size(size_t bytes) const {
+    if (bytes <= max_string_) return ok();
+    return fail(ErrorKind::too_large, "the template makes a string of more than {} bytes",
+                max_string_);
   }
   size_t max_string() const { return max_string_; }
 
@@ -60,35 +54,44 @@ class Budget {
 
   // A string value; its bytes are paid for here.
   Result<Value> string(Text text, bool markup = false) {
-    TRY_STATUS(reserve(text.size()));
-    return Value::string(std::move(text), markup);
+    const size_t charge = text.size() + sizeof(StringObject);
+    TRY_STATUS(check_size(text.size()));
+    TRY_STATUS(step(charge / kCopiedBytesPerStep));
+    if (charge > max_memory_ - live_bytes_) return out_of_memory();
+    auto object = std::make_shared<StringObject>();
+    object->text = std::move(text);
+    object->markup = markup;
+    object->charged = charge;
+    object->live_bytes = &live_bytes_;
+    live_bytes_ += charge;
+    return Value::object(Kind::string, std::move(object));
   }
   Result<Value> list(Values items) {
     TRY_STATUS(reserve_items(items.size()));
     return Value::list(std::move(items));
   }
+  // Before so many elements are put into a container.
   Status reserve_items(size_t count) {
     TRY_STATUS(step(count));
-    if (count > max_string_ / sizeof(Value)) {
-      return fail(ErrorKind::too_large, "the template makes a list of {} elements", count);
-    }
-    return reserve(count * sizeof(Value));
+    if (count > (max_memory_ - item_bytes_) / sizeof(Value)) return out_of_memory();
+    item_bytes_ += count * sizeof(Value);
+    return ok();
   }
 
  private:
-  Status check_growth(const Text& out, size_t more) const {
-    if (more > max_string_ - out.size()) {
-      return fail(ErrorKind::too_large, "the template makes a string of more than {} bytes",
-                  max_string_);
-    }
-    return ok();
+  static constexpr size_t kCopiedBytesPerStep = 256;
+
+  Error out_of_memory() const {
+    return fail(ErrorKind::too_large, "the template's values take more than {} bytes", max_memory_);
   }
+  Status check_growth(const Text& out, size_t more) const { return check_size(out.size() + more); }
 
   int64_t max_steps_;
   int64_t steps_;
   size_t max_string_;
-  size_t max_total_;
-  size_t bytes_;
+  size_t max_memory_;
+  size_t live_bytes_ = 0;  // of strings
+  size_t item_bytes_ = 0;  // of containers, those that are gone included
 };
 
 }  // namespace jiang::jinja

@@ -287,8 +287,9 @@ Result<Value> urlencode(Interpreter& in, const Value& self, const CallArguments&
   TRY(const auto none, bind("urlencode", arguments, {}));
   if (self.is(Kind::string) || !is_iterable(self)) {
     TRY(const Text text, to_text(in.budget(), self));
-    TRY_STATUS(in.budget().reserve(text.size() * 3));
-    return Value::string(quote_url(text.bytes(), false), Origin::data);
+    TRY_STATUS(in.budget().check_size(text.size()));
+    TRY_STATUS(in.budget().scan(text.size()));
+    return in.budget().string(Text(quote_url(text.bytes(), false), Origin::data));
   }
   Values pairs;
   if (self.is(Kind::dict)) {
@@ -307,7 +308,7 @@ Result<Value> urlencode(Interpreter& in, const Value& self, const CallArguments&
     }
     TRY(const Text key, to_text(in.budget(), (*parts)[0]));
     TRY(const Text value, to_text(in.budget(), (*parts)[1]));
-    TRY_STATUS(in.budget().reserve((key.size() + value.size()) * 3));
+    TRY_STATUS(in.budget().scan(key.size() + value.size()));
     TRY_STATUS(in.budget().append(out,
                                   (out.empty() ? "" : "&") + quote_url(key.bytes(), true) + "=" +
                                       quote_url(value.bytes(), true),

@@ -156,8 +156,11 @@ Result<Number> number_text(const Value& value, const Spec& spec) {
 
 Status append_number(Budget& budget, Text& out, const Value& value, const Spec& spec) {
   TRY(Number number, number_text(value, spec));
-  if (spec.group)
-    number.digits = group_digits(number.digits, spec.group, spec.group == ',' ? 3 : 3);
+  if (spec.group) {
+    const bool is_binary = std::string_view("xXob").find(spec.type) != std::string_view::npos;
+    if (is_binary && spec.group == ',') return bad_format("cannot specify ',' with this type");
+    number.digits = group_digits(number.digits, spec.group, is_binary && spec.type ? 4 : 3);
+  }
   std::string sign = number.negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
   if (spec.align == '=') {  // zeros go between sign and digits
     const size_t length =

@@ -283,7 +283,7 @@ Result<Value> Interpreter::evaluate_filter(const Filter& filter, Scope* scope) {
   if (filter.operand) {
     TRY(operand, evaluate(*filter.operand, scope));
   } else {
-    operand = Value::string(std::exchange(captured_, Text()));
+    TRY(operand, budget_.string(std::exchange(captured_, Text())));
   }
   TRY(const CallArguments arguments, evaluate_arguments(filter.arguments, scope));
   return filter.function(*this, operand, arguments);

@@ -8,8 +8,8 @@ constexpr int kMaxDepth = 2000;
 // NameIds that the parser gives to the names below before all others.
 constexpr NameId kCaller = 1, kKwargs = 2, kVarargs = 3;
 
-// What all strings of one render may take together, in outputs of the largest size.
-constexpr size_t kStringsPerOutput = 8;
+// What the values of one render may take, in outputs of the largest size.
+constexpr size_t kMemoryPerOutput = 8;
 
 class MacroObject : public FunctionObject {
  public:
@@ -47,7 +47,7 @@ Interpreter::Interpreter(const Program& program, const RenderLimits& limits, con
       max_calls_(limits.max_calls),
       now_(now),
       budget_(limits.max_steps, limits.max_output_bytes,
-              limits.max_output_bytes * kStringsPerOutput) {
+              limits.max_output_bytes * kMemoryPerOutput) {
   globals_.resize(program.names.size());
   for (size_t id = 0; id < program.names.size(); ++id) {
     Value value = find_global(program.names[id]);
@@ -68,7 +68,9 @@ Value Interpreter::adopt(Kind kind, std::shared_ptr<Object> object) {
 
 void Interpreter::set_variable(std::string_view name, Value value) {
   for (size_t id = 0; id < program_.names.size(); ++id) {
-    if (program_.names[id] == name) globals_[id] = std::move(value);
+    if (program_.names[id] != name) continue;
+    globals_[id] = std::move(value);
+    return;
   }
 }
 

@@ -115,10 +115,10 @@ Result<Value> add_strings(Budget& budget, const Value& left, const Value& right)
     TRY(const Value safe_right, escape(budget, right));
     return add_strings(budget, safe_left, safe_right);
   }
-  TRY_STATUS(budget.reserve(left.text().size() + right.text().size()));
+  TRY_STATUS(budget.check_size(left.text().size() + right.text().size()));
   Text text = left.text();
   text.append(right.text());
-  return Value::string(std::move(text), left.is_markup());
+  return budget.string(std::move(text), left.is_markup());
 }
 
 Result<Value> repeat(Budget& budget, const Value& value, int64_t times) {
@@ -129,11 +129,11 @@ Result<Value> repeat(Budget& budget, const Value& value, int64_t times) {
       return fail(ErrorKind::too_large, "the template makes a string of more than {} bytes",
                   budget.max_string());
     }
-    TRY_STATUS(budget.reserve(text.size() * count));
+    TRY_STATUS(budget.check_size(text.size() * count));
     TRY_STATUS(budget.step(text.empty() ? 1 : count));
     Text out;
     for (size_t i = 0; i < count && !text.empty(); ++i) out.append(text);
-    return Value::string(std::move(out), value.is_markup());
+    return budget.string(std::move(out), value.is_markup());
   }
   const Values& items = value.items();
   if (count != 0 && items.size() > budget.max_string() / count) {
@@ -255,7 +255,7 @@ Result<Value> slice_string(Budget& budget, const Value& value, const SliceRange&
     const size_t end = begin + byte_offset(bytes.substr(begin), static_cast<size_t>(range.count));
     return budget.string(text.slice(begin, end), value.is_markup());
   }
-  TRY_STATUS(budget.reserve(text.size() * sizeof(size_t)));
+  TRY_STATUS(budget.scan(text.size() * sizeof(size_t)));
   std::vector<size_t> offsets;  // of each code point, and the end
   for (size_t i = 0; i < bytes.size(); i += byte_offset(bytes.substr(i), 1)) offsets.push_back(i);
   offsets.push_back(bytes.size());

@@ -544,7 +544,8 @@ Result<std::shared_ptr<const Values>> iterate(Budget& budget, const Value& value
       for (size_t i = 0; i < text.size();) {
         const auto length =
             static_cast<size_t>(decode_utf8(std::string_view(text.bytes()).substr(i)).length);
-        characters.push_back(Value::string(text.slice(i, i + length), value.is_markup()));
+        TRY(Value character, budget.string(text.slice(i, i + length), value.is_markup()));
+        characters.push_back(std::move(character));
         i += length;
       }
       return Shared(std::make_shared<Values>(std::move(characters)));

@@ -49,12 +49,12 @@ Result<Value> strip_method(Interpreter& in, const Value& self, const CallArgumen
 }
 
 Result<Value> to_list(Interpreter& in, const Value& self, const std::vector<ByteSpan>& parts) {
-  TRY_STATUS(in.budget().reserve(self.bytes().size()));
-  TRY_STATUS(in.budget().reserve_items(parts.size() * 4));
+  TRY_STATUS(in.budget().reserve_items(parts.size()));
   Values items;
   items.reserve(parts.size());
   for (const ByteSpan& part : parts) {
-    items.push_back(Value::string(self.text().slice(part.begin, part.end), self.is_markup()));
+    TRY(Value item, make(in, self, self.text().slice(part.begin, part.end)));
+    items.push_back(std::move(item));
   }
   return Value::list(std::move(items));
 }
@@ -86,7 +86,7 @@ Result<Value> partition(Interpreter& in, const Value& self, const CallArguments&
   TRY(const std::string_view separator, text_argument("partition", args[0]));
   if (separator.empty()) return fail(ErrorKind::invalid_argument, "empty separator");
   TRY_STATUS(in.budget().scan(self.bytes().size()));
-  TRY_STATUS(in.budget().reserve(self.bytes().size()));
+  TRY_STATUS(in.budget().scan(2 * self.bytes().size()));
   const Text& text = self.text();
   const size_t found = from_right ? self.bytes().rfind(separator) : self.bytes().find(separator);
   const auto piece = [&](size_t begin, size_t end) {
@@ -359,12 +359,12 @@ Result<Value> center_text(Budget& budget, const Value& self, int64_t width, cons
   const int64_t left = align == Align::left    ? 0
                        : align == Align::right ? missing
                                                : missing / 2 + (missing & width & 1);
-  TRY_STATUS(budget.reserve(static_cast<size_t>(missing) * fill.size() + self.bytes().size()));
+  TRY_STATUS(budget.check_size(static_cast<size_t>(missing) * fill.size() + self.bytes().size()));
   Text out;
   for (int64_t i = 0; i < left; ++i) out.append(fill);
   out.append(self.text());
   for (int64_t i = left; i < missing; ++i) out.append(fill);
-  return Value::string(std::move(out), self.is_markup());
+  return budget.string(std::move(out), self.is_markup());
 }
 
 Result<Text> replace_text(Budget& budget, const Text& text, std::string_view old, const Text& with,

@@ -108,8 +108,13 @@ class Value {
 };
 
 struct StringObject : Object {
+  ~StringObject() override {
+    if (live_bytes) *live_bytes -= charged;
+  }
   Text text;
   bool markup = false;  // went through |safe or |escape: what is added to it gets HTML-escaped
+  size_t charged = 0;
+  size_t* live_bytes = nullptr;  // of the render's Budget, which outlives it
 };
 
 struct UndefinedObject : Object {
