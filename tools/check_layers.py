@@ -17,12 +17,23 @@ MAY_USE = {
     "chat": ["base", "text", "engine"],
     "convert": ["base", "tensor", "quant", "weights"],
     "hub": ["base"],
+    "storage": ["base"],
+    "sandbox": ["base"],
+    "train": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "convert"],
+    "install": ["base", "tensor", "quant", "weights", "convert", "hub"],
+    "runtime": ["base", "tensor", "weights", "text", "model", "engine", "chat", "hub"],
+    "agent": ["base", "text", "engine", "chat", "sandbox"],
+    "server": ["base", "tensor", "text", "model", "engine", "chat", "hub", "storage", "sandbox",
+               "install", "runtime", "agent"],
     "cli": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "engine",
-            "chat", "convert", "hub"],
+            "chat", "convert", "hub", "storage", "sandbox", "train", "install", "runtime", "agent",
+            "server"],
 }
 # Each external header lives behind one wrapper, in one folder.
 EXTERNAL = {"nlohmann/": "base", "fmt/": "base", "simdjson": "text", "pcre2": "text",
-            "utf8proc": "base", "CLI/": "cli", "immintrin": "kernels"}
+            "utf8proc": "base", "CLI/": "cli", "immintrin": "kernels", "curl/": "base",
+            "toml++/": "base", "openssl/": "base", "sqlite3": "storage", "boost/": "server",
+            "gumbo": "agent", "seccomp": "sandbox"}
 
 root = pathlib.Path(__file__).resolve().parent.parent
 bad = 0

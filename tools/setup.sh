@@ -2,7 +2,8 @@
 
 # What building and running need; the tests' packages are in ./test.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libsimdjson-dev \
-libcli11-dev libpcre2-dev libutf8proc-dev"
+libcli11-dev libpcre2-dev libutf8proc-dev libboost-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
+libtomlplusplus-dev libgumbo-dev libseccomp-dev"
 
 started=$SECONDS
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }

@@ -1,0 +1,59 @@
+// HttpClient: requests to other machines, by libcurl, whose header stays in http_client.cpp.
+// JIANG_OFFLINE=1 makes every request fail with a sentence.
+//
+// A client may be used from several threads at once; each call uses a connection of a shared pool.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace jiang {
+
+struct HttpRequestOptions {
+  std::string method = "GET";
+  std::string url = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string body = {};
+  double connect_seconds = 15;
+  double stall_seconds = 60;  // less than one byte in this time is a failure; 0: never
+  double total_seconds = 0;   // 0: no bound
+  int32_t max_redirects = 5;  // each hop must be http or https, and passes `allow_address`
+  uint64_t max_bytes = uint64_t{64} << 20;  // of the body; more is an error
+  // Credentials (authorization, cookie, x-api-key) are dropped when a redirect changes host.
+  // Called with the numeric address before each connection; an error refuses it (SSRF guard).
+  std::function<Status(std::string_view host, std::string_view address)> allow_address = {};
+  // Called with each piece of the body as it comes; then HttpResponse::body stays empty. An error
+  // ends the transfer and is returned.
+  std::function<Status(std::string_view piece)> on_body = {};
+  // Called before the body with the status and headers of the last hop.
+  std::function<Status(int status, const std::vector<std::pair<std::string, std::string>>&)>
+      on_headers = {};
+  // Polled several times a second; true ends the transfer with ErrorKind::cancelled.
+  std::function<bool()> cancelled = {};
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
+  std::string url;  // after redirects
+  std::optional<std::string> header(std::string_view name) const;
+};
+
+class HttpClient {
+ public:
+  static Result<std::unique_ptr<HttpClient>> create();
+  virtual ~HttpClient() = default;
+  // An answer of any status is a response; only what prevents an answer is an error.
+  virtual Result<HttpResponse> send(const HttpRequestOptions& request) = 0;
+};
+
+}  // namespace jiang

@@ -1,0 +1,72 @@
+// ModelManager: models by name, loaded on demand within one memory budget, the least recently used
+// unloaded first. The CLI, the server and agents get their backends here.
+//
+// Thread-safe. acquire() may take as long as a model takes to load, and one load serves all who
+// wait for it; call it on a thread that may wait. A ModelLease keeps its model loaded.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "chat/backend.h"
+#include "chat/chat.h"
+#include "engine/engine.h"
+
+namespace jiang {
+
+struct ModelStatus {
+  std::string name;
+  std::string path;      // "" for a remote model
+  std::string provider;  // "local", or the remote provider's name
+  uint64_t bytes = 0;    // of its weights on disk
+  bool loaded = false;
+  bool loading = false;
+  double load_progress = 0;   // 0 to 1 while loading
+  uint64_t memory_bytes = 0;  // when loaded: weights, state, workspace
+  int32_t context = 0;        // when loaded
+  EngineStats stats = {};     // when loaded and local
+  std::optional<std::chrono::system_clock::time_point> unload_at = {};
+};
+
+class LoadedModelEntry {
+ public:
+  virtual ~LoadedModelEntry() = default;
+  virtual const std::string& name() const = 0;
+  virtual ChatBackend& backend() = 0;
+  // Null for a remote model.
+  virtual const ChatModel* chat_model() const = 0;
+  virtual Engine* engine() = 0;
+};
+using ModelLease = std::shared_ptr<LoadedModelEntry>;
+
+struct ModelManagerOptions {
+  int32_t threads = 0;                   // 0: the machine's default
+  EngineOptions engine = {};             // of every local model
+  uint64_t memory_budget = 0;            // 0: 80 % of what the machine grants
+  std::chrono::seconds keep_alive{300};  // idle time before unloading; negative: for ever
+  std::string home = {};                 // "": jiang_home()
+};
+
+class ModelManager {
+ public:
+  static Result<std::unique_ptr<ModelManager>> create(ModelManagerOptions options);
+  virtual ~ModelManager() = default;
+
+  // Adds a model by an explicit name (jiang serve NAME=PATH); installed ones are known by theirs.
+  virtual Status add(std::string name, std::string path) = 0;
+  // `name`: an added, installed, bundled or remote ("provider/model") one. not_found has a
+  // did-you-mean. `keep_alive` replaces the default for this model from now on.
+  virtual Result<ModelLease> acquire(const std::string& name,
+                                     std::optional<std::chrono::seconds> keep_alive = {}) = 0;
+  virtual Status unload(const std::string& name) = 0;
+  virtual std::vector<ModelStatus> list() const = 0;
+  // What is used when a request names no model; "" when there is none at all.
+  virtual std::string default_model() const = 0;
+};
+
+}  // namespace jiang
