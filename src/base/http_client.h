@@ -1,5 +1,6 @@
 // HttpClient: requests to other machines, by libcurl, whose header stays in http_client.cpp.
-// JIANG_OFFLINE=1 makes every request fail with a sentence.
+// JIANG_OFFLINE=1 makes every request fail with a sentence. The usual variables are honoured:
+// https_proxy, no_proxy, SSL_CERT_FILE. A redirect from https to http is refused.
 //
 // A client may be used from several threads at once; each call uses a connection of a shared pool.
 #pragma once
@@ -29,6 +30,7 @@ struct HttpRequestOptions {
   uint64_t max_bytes = uint64_t{64} << 20;  // of the body; more is an error
   // Credentials (authorization, cookie, x-api-key) are dropped when a redirect changes host.
   // Called with the numeric address before each connection; an error refuses it (SSRF guard).
+  // Such a request goes through no proxy and over no older connection: both hide the address.
   std::function<Status(std::string_view host, std::string_view address)> allow_address = {};
   // Called with each piece of the body as it comes; then HttpResponse::body stays empty. An error
   // ends the transfer and is returned.
@@ -52,7 +54,8 @@ class HttpClient {
  public:
   static Result<std::unique_ptr<HttpClient>> create();
   virtual ~HttpClient() = default;
-  // An answer of any status is a response; only what prevents an answer is an error.
+  // An answer of any status is a response; only what prevents an answer is an error: of kind io
+  // when trying again may help, of another kind (a certificate, a URL, too long) when it cannot.
   virtual Result<HttpResponse> send(const HttpRequestOptions& request) = 0;
 };
 
