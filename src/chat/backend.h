@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json_value.h"  // Json by value
 #include "base/result.h"
 #include "engine/engine.h"
 

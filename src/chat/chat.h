@@ -38,6 +38,8 @@ class ChatModel {
   // The text of prompt(), and which parts of it the template wrote.
   Result<std::vector<PromptSegment>> render(const Json& messages, const Json& tools,
                                             bool add_generation_prompt, const Json& extra) const;
+  // prompt() of what render() returned, or of a part of it.
+  std::vector<TokenId> encode(const std::vector<PromptSegment>& segments) const;
   // Raw text with the special tokens that the model wants around it.
   std::vector<TokenId> raw_prompt(std::string_view text) const;
 

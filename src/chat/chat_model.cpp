@@ -86,12 +86,16 @@ Result<std::vector<PromptSegment>> ChatModel::render(const Json& messages, const
   return template_->render(context, limits);
 }
 
-// One encode() of the whole text, so that tokens form across the borders of segments as they did
-// in training.
 Result<std::vector<TokenId>> ChatModel::prompt(const Json& messages, const Json& tools,
                                                bool add_generation_prompt,
                                                const Json& extra) const {
   TRY(const auto segments, render(messages, tools, add_generation_prompt, extra));
+  return encode(segments);
+}
+
+// One encode() of the whole text, so that tokens form across the borders of segments as they did
+// in training.
+std::vector<TokenId> ChatModel::encode(const std::vector<PromptSegment>& segments) const {
   std::string text;
   std::vector<TextRange> ranges;
   for (const PromptSegment& segment : segments) {

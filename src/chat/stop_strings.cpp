@@ -43,9 +43,15 @@ Result<StopStrings> StopStrings::create(std::vector<std::string> strings) {
 StopStrings::Fed StopStrings::feed(std::string_view text) {
   held_ += text;
   size_t stop = std::string::npos;
-  for (const std::string& wanted : strings_) stop = std::min(stop, held_.find(wanted));
-  if (stop != std::string::npos) {
-    Fed fed{held_.substr(0, stop), true};
+  const std::string* found = nullptr;
+  for (const std::string& wanted : strings_) {
+    const size_t at = held_.find(wanted);
+    if (at >= stop) continue;
+    stop = at;
+    found = &wanted;
+  }
+  if (found != nullptr) {
+    Fed fed{held_.substr(0, stop), true, *found};
     held_.clear();
     return fed;
   }

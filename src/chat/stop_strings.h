@@ -15,8 +15,9 @@ class StopStrings {
   static Result<StopStrings> create(std::vector<std::string> strings);
 
   struct Fed {
-    std::string text;      // may be shown now
-    bool stopped = false;  // a stop string came; `text` ends before it
+    std::string text;              // may be shown now
+    bool stopped = false;          // a stop string came; `text` ends before it
+    std::string stop_string = {};  // which
   };
   Fed feed(std::string_view text);
   // What was held back and became no stop string.
