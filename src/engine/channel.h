@@ -38,8 +38,9 @@ struct Stream::Channel {
   // Events that a reader has not read yet may take this much; then its sequence waits.
   static constexpr size_t kMaxBytes = size_t{256} * 1024;
 
-  Channel(std::shared_ptr<StepSignal> signal, int32_t prompt_tokens)
-      : prompt(prompt_tokens), signal_(std::move(signal)) {}
+  Channel(std::shared_ptr<StepSignal> signal, int32_t prompt_tokens,
+          std::function<void()> notify = {})
+      : prompt(prompt_tokens), signal_(std::move(signal)), notify_(std::move(notify)) {}
 
   // The step thread's side.
   void push(TokenEvent event);
@@ -53,10 +54,12 @@ struct Stream::Channel {
 
   std::optional<FinishEvent> finish_read;
   std::atomic<int32_t> prefilled = 0;
+  std::atomic<int32_t> queue_position = 1;  // 0: running
   const int32_t prompt;
 
  private:
   const std::shared_ptr<StepSignal> signal_;
+  const std::function<void()> notify_;  // called with mutex_ free
   std::atomic<bool> cancelled_ = false;
 
   std::mutex mutex_;

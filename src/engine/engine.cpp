@@ -137,8 +137,8 @@ Result<Stream> StepEngine::submit(Request request) {
                 model_->config().vocab_size);
   }
   const uint64_t seed = request.sampling.seed ? *request.sampling.seed : random_seed();
-  auto channel =
-      std::make_shared<Stream::Channel>(signal_, static_cast<int32_t>(request.prompt.size()));
+  auto channel = std::make_shared<Stream::Channel>(
+      signal_, static_cast<int32_t>(request.prompt.size()), std::move(request.notify));
   auto sequence = std::make_unique<Sequence>(std::move(request), channel, seed);
   {
     const std::lock_guard lock(mutex_);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,11 @@ struct Request {
   std::vector<TokenId> stop_ids = {};  // ends the answer; not part of it
   std::shared_ptr<Constraint> constraint = {};
   int32_t top_logprobs = -1;  // -1: none; n: logprob of the token and of the n best
+  // For readers that cannot wait: called after tokens or the finish were put into the stream, on
+  // the step thread, under no lock; the stream may have been read empty already. Must be quick and
+  // must not throw: post to a queue of your own, which then reads with next_within(0). May still be
+  // called, once, while the stream is being destroyed.
+  std::function<void()> notify = {};
 };
 
 struct TokenLogprob {
@@ -90,6 +96,8 @@ class Stream {
   void cancel();
   // Prompt tokens prefilled so far, of all: progress for people.
   std::pair<int32_t, int32_t> prefill_progress() const;
+  // 0: running, or finished; n: the n-th of those that wait.
+  int32_t queue_position() const;
 
  private:
   std::shared_ptr<Channel> channel_;

@@ -538,6 +538,65 @@ TEST(Engine, NextWithinGivesUpAndGoesOn) {
   EXPECT_TRUE(stream.finish().has_value());
 }
 
+TEST(Engine, AReaderThatIsNotifiedNeedsNoThread) {
+  Fixture f;
+  f.start();
+  const auto prompt = random_tokens(50, 6);
+  std::mutex mutex;
+  std::condition_variable changed;
+  int n_calls = 0;
+  Stream stream = f.submit({.prompt = prompt, .max_tokens = 20, .sampling = kGreedy, .notify = [&] {
+                              const std::lock_guard lock(mutex);
+                              ++n_calls;
+                              changed.notify_one();
+                            }});
+  Answer answer;
+  for (int seen = 0; !stream.finish().has_value();) {
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return n_calls > seen; });
+      seen = n_calls;
+    }
+    while (const auto event = stream.next_within(0)) answer.ids.push_back(event->id);
+  }
+  EXPECT_EQ(answer.ids, f.model->greedy_answer(prompt, 20));
+  EXPECT_EQ(n_calls, 21) << "one a token and one for the finish";
+}
+
+TEST(Engine, NotifyMayReadItsOwnStream) {
+  Fixture f;
+  f.model->hold();
+  f.start();
+  std::atomic<Stream*> shared = nullptr;
+  std::vector<TokenId> ids;
+  std::atomic<bool> is_done = false;
+  Stream stream =
+      f.submit({.prompt = {1, 2, 3}, .max_tokens = 5, .sampling = kGreedy, .notify = [&] {
+                  Stream& own = *shared.load();  // no lock is held: this cannot block
+                  while (const auto event = own.next_within(0)) ids.push_back(event->id);
+                  if (own.finish().has_value()) is_done.store(true);
+                }});
+  shared.store(&stream);
+  f.model->release();
+  while (!is_done.load()) std::this_thread::yield();
+  EXPECT_EQ(ids, f.model->greedy_answer({1, 2, 3}, 5));
+}
+
+TEST(Engine, ThoseWhoWaitKnowTheirPlace) {
+  Fixture f;
+  f.start({.max_sequences = 1, .prefix_cache = false});
+  Stream running = f.greedy({1, 2, 3}, 2000);
+  ASSERT_TRUE(running.next().has_value());
+  Stream second = f.greedy({4, 5, 6}, 1);
+  Stream third = f.greedy({7, 8, 9}, 1);
+  while (third.queue_position() != 2) std::this_thread::yield();
+  EXPECT_EQ(running.queue_position(), 0);
+  EXPECT_EQ(second.queue_position(), 1);
+  running.cancel();
+  read_all(second);
+  EXPECT_EQ(second.queue_position(), 0);
+}
+
 TEST(Engine, AScriptedModelSaysItsScript) {
   Fixture f;
   f.model->script = {7, 8, 9};

@@ -35,6 +35,7 @@ std::span<Sequence* const> Scheduler::plan() {
   reserve_decodes();
   admit_waiting();
   share_prefill();
+  tell_positions();
 
   planned_.clear();
   const auto now = Clock::now();
@@ -44,6 +45,15 @@ std::span<Sequence* const> Scheduler::plan() {
     planned_.push_back(sequence.get());
   }
   return planned_;
+}
+
+void Scheduler::tell_positions() {
+  const auto tell = [](const Sequence& sequence, int32_t position) {
+    sequence.channel->queue_position.store(position, std::memory_order_relaxed);
+  };
+  for (const auto& sequence : running_) tell(*sequence, 0);
+  int32_t position = 0;
+  for (const auto& sequence : waiting_) tell(*sequence, ++position);
 }
 
 void Scheduler::park_and_unpark() {

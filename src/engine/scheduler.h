@@ -62,6 +62,7 @@ class Scheduler {
   uint64_t n_preemptions() const { return n_preemptions_; }
 
  private:
+  void tell_positions();
   void park_and_unpark();
   void reserve_decodes();
   void admit_waiting();

@@ -31,16 +31,23 @@ void StepSignal::wait() {
 }
 
 void Stream::Channel::push(TokenEvent event) {
-  const std::lock_guard lock(mutex_);
-  bytes_ += event_bytes(event);
-  events_.push_back(std::move(event));
-  readable_.notify_one();
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_ += event_bytes(event);
+    events_.push_back(std::move(event));
+    readable_.notify_one();
+  }
+  if (notify_) notify_();
 }
 
 void Stream::Channel::push_finish(FinishEvent event) {
-  const std::lock_guard lock(mutex_);
-  finish_ = std::move(event);
-  readable_.notify_all();
+  queue_position.store(0, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(mutex_);
+    finish_ = std::move(event);
+    readable_.notify_all();
+  }
+  if (notify_) notify_();
 }
 
 bool Stream::Channel::has_room() {
@@ -107,6 +114,10 @@ void Stream::cancel() { channel_->cancel(); }
 
 std::pair<int32_t, int32_t> Stream::prefill_progress() const {
   return {channel_->prefilled.load(std::memory_order_relaxed), channel_->prompt};
+}
+
+int32_t Stream::queue_position() const {
+  return channel_->queue_position.load(std::memory_order_relaxed);
 }
 
 }  // namespace jiang
