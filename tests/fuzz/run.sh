@@ -16,4 +16,7 @@ run_one() {
   fi
 }
 export -f run_one; export build seconds
-printf '%s\n' "$build"/*_fuzzer | xargs -P "$cores" -I{} bash -c 'run_one {}'
+shopt -s nullglob
+fuzzers=("$build"/tests/*_fuzzer)
+[ ${#fuzzers[@]} -gt 0 ] || { echo "no fuzzers under $build/tests; ./test --fuzz builds them"; exit 1; }
+printf '%s\n' "${fuzzers[@]}" | xargs -P "$cores" -I{} bash -c 'run_one {}'

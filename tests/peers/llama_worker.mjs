@@ -19,17 +19,28 @@ async function load(path, vocabOnly) {
 }
 
 // Raw logits of every position, f32 cache: base64 of (positions, vocabulary) floats.
-async function logits({model: path, ids}) {
+// n_prompt > 0: as people run it, with an f16 cache and flash attention, the prompt at once and then
+// token by token; from the last token of the prompt on.
+async function logits({model: path, ids, n_prompt}) {
   const model = await load(path, false);
   const context = await model.createContext({
     contextSize: Math.max(64, ids.length + 8), batchSize: Math.max(64, ids.length), sequences: 1, threads: 2,
-    flashAttention: false, experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32",
+    flashAttention: n_prompt > 0, experimentalKvCacheKeyType: n_prompt > 0 ? "F16" : "F32",
+    experimentalKvCacheValueType: n_prompt > 0 ? "F16" : "F32",
   });
   try {
-    const input = ids.map((id) => [id, {generateNext: {logits: true}}]);
-    const output = await context.getSequence().controlledEvaluate(input);
+    const wanted = {generateNext: {logits: true}};
+    const sequence = context.getSequence();
+    let output = [];
+    if (n_prompt > 0) {
+      const prompt = ids.slice(0, n_prompt);
+      output.push((await sequence.controlledEvaluate(prompt.map((id, i) => (i + 1 < n_prompt ? id : [id, wanted])))).at(-1));
+      for (const id of ids.slice(n_prompt)) output.push((await sequence.controlledEvaluate([[id, wanted]]))[0]);
+    } else {
+      output = await sequence.controlledEvaluate(ids.map((id) => [id, wanted]));
+    }
     const vocabulary = output[0].next.logits.size;
-    const rows = new Float32Array(ids.length * vocabulary);
+    const rows = new Float32Array(output.length * vocabulary);
     output.forEach((position, i) => {
       for (const [id, logit] of position.next.logits) rows[i * vocabulary + id] = logit;
     });

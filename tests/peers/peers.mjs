@@ -2,7 +2,7 @@
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync} from "node:fs";
 import {basename, join} from "node:path";
 
-import {Llama, Report, boundOf, compareModel, jiang, jiangTokenize, root, someIds} from "./common.mjs";
+import {Llama, Report, boundOf, compareModel, jiang, jiangLogits, jiangTokenize, llamaLogits, root, someIds} from "./common.mjs";
 import {makeFolder, realTokenizers, vocabularyTexts} from "./tokenizer_folders.mjs";
 
 const data = process.env.JIANG_TEST_DATA;
@@ -24,6 +24,30 @@ async function weights() {
       const prompt = JSON.parse(readFileSync(file.replace(/\.gguf$/, ".json"))).prompt_ids;
       const ids = [...prompt, ...someIds(32 - Math.min(16, prompt.length), 500)];
       report.model(basename(file), await compareModel(llama, file, ids, boundOf(basename(file))));
+    });
+  }
+}
+
+// The .json beside each file: that they are what llama.cpp says when it keeps its cache in f16, and how
+// far its f32 answers and jiang's lie from them. What jiang is held to is `weights`, in f32 on both sides.
+async function answers() {
+  report.section("answers of shared/data (llama.cpp with f16 cache and flash attention)");
+  const files = ["stories260K", "tiny-qwen2"].flatMap((name) => filesIn(join(data, "weights", name), /\.gguf$/));
+  for (const file of files) {
+    const name = basename(file);
+    await report.check(name, async () => {
+      const {prompt_ids, steps} = JSON.parse(readFileSync(file.replace(/\.gguf$/, ".json")));
+      const ids = [...prompt_ids, ...steps.map(({id}) => id)].slice(0, -1);
+      const again = await llamaLogits(llama, file, ids, prompt_ids.length);
+      const {vocabulary} = again;
+      const answersOf = (rows) => rows.subarray((prompt_ids.length - 1) * vocabulary);
+      const exact = answersOf((await llamaLogits(llama, file, ids)).rows);
+      const ours = answersOf(jiangLogits(file, ids, vocabulary));
+      const distance = (rows) => Math.max(...steps.flatMap(
+        ({top5}, i) => top5.map(([id, logit]) => Math.abs(logit - rows[i * vocabulary + id]))));
+      report.row(distance(again.rows) <= boundOf(name), name,
+                 `run again ${distance(again.rows).toExponential(1)} (allowed ${boundOf(name)}); ` +
+                 `llama.cpp in f32 ${distance(exact).toExponential(1)}, jiang ${distance(ours).toExponential(1)}`);
     });
   }
 }
@@ -172,7 +196,7 @@ async function tokenizers() {
   }
 }
 
-const sections = {weights, families, quantize, folders, tokenize, tokenizers};
+const sections = {weights, answers, families, quantize, folders, tokenize, tokenizers};
 const asked = process.argv.slice(2);
 for (const [name, run] of Object.entries(sections)) {
   if (asked.length === 0 || asked.includes(name)) await run();

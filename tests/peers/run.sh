@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./test --peers: jiang against llama.cpp, on the same files.
-# Arguments choose sections: weights families quantize folders tokenize tokenizers (default: all).
+# Arguments choose sections: weights answers families quantize folders tokenize tokenizers (default: all).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 . tools/setup.sh
