@@ -419,6 +419,19 @@ TEST(Engine, CancelWorksInEveryPhaseAndTouchesNobodyElse) {
   EXPECT_EQ(f.engine->stats().free_state_tokens, free_before);
 }
 
+TEST(Engine, ACancelGivesUpTheStepThatNobodyElseIsIn) {
+  Fixture f;
+  f.model->hold();
+  f.start({.max_sequences = 2, .max_batch_tokens = 8, .prefix_cache = false});
+  Stream alone = f.greedy(random_tokens(400, 31), 10);
+  f.model->wait_until_held();
+  alone.cancel();
+  f.model->release();
+  EXPECT_EQ(read_all(alone).finish.reason, FinishReason::cancelled);
+  EXPECT_GE(f.model->n_abandoned, 1);
+  EXPECT_EQ(alone.prefill_progress().first, 0);
+}
+
 TEST(Engine, ACancelStormLeaksNothing) {
   for (const bool prefix_cache : {false, true}) {
     Fixture f;

@@ -70,7 +70,8 @@ bool StepRunner::step(bool look_for_cancelled) {
 
   const size_t mark = work_.ops().mark();
   try {
-    forward(planned);
+    // Given up: the next step finds them cancelled.
+    if (!forward(planned)) return true;
   } catch (const std::exception& exception) {
     work_.ops().release(mark);
     for (Sequence* sequence : planned) finish(*sequence, error_of(exception));
@@ -81,7 +82,7 @@ bool StepRunner::step(bool look_for_cancelled) {
   return true;
 }
 
-void StepRunner::forward(std::span<Sequence* const> planned) {
+bool StepRunner::forward(std::span<Sequence* const> planned) {
   tokens_.clear();
   sequences_.clear();
   wanted_.clear();
@@ -95,9 +96,14 @@ void StepRunner::forward(std::span<Sequence* const> planned) {
     if (sequence->chunk == sequence->remaining())
       wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
   }
-  const Batch batch{.tokens = tokens_, .sequences = sequences_, .wanted = wanted_};
-  model_.forward(batch, &pool_, work_,
-                 logits_.view().rows_from(0, static_cast<int64_t>(wanted_.size())));
+  const std::function<bool()> is_abandoned = [&planned] {
+    return std::all_of(planned.begin(), planned.end(),
+                       [](const Sequence* s) { return s->channel->is_cancelled(); });
+  };
+  const Batch batch{
+      .tokens = tokens_, .sequences = sequences_, .wanted = wanted_, .is_abandoned = &is_abandoned};
+  return model_.forward(batch, &pool_, work_,
+                        logits_.view().rows_from(0, static_cast<int64_t>(wanted_.size())));
 }
 
 void StepRunner::advance(std::span<Sequence* const> planned) {

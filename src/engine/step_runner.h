@@ -35,7 +35,8 @@ class StepRunner {
     FinishEvent event;
   };
 
-  void forward(std::span<Sequence* const> planned);
+  // False: all of them were cancelled on the way.
+  bool forward(std::span<Sequence* const> planned);
   void advance(std::span<Sequence* const> planned);
   void draw(Sequence& sequence, std::span<float> logits);
   void finish(Sequence& sequence, FinishReason reason);

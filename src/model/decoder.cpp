@@ -33,7 +33,7 @@ class Decoder final : public Model {
     return cache_shape(type).bytes_per_token();
   }
   size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const override;
-  void forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
+  bool forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
 
   DecoderWeights weights;
 
@@ -43,7 +43,7 @@ class Decoder final : public Model {
   KvCacheShape cache_shape(KvType type) const {
     return {config_.num_hidden_layers, config_.num_key_value_heads, config_.head_dim, type};
   }
-  void run(Ops& ops, const Step& step, TensorView out) const;
+  bool run(Ops& ops, const Step& step, TensorView out) const;
   TensorView attention(Ops& ops, const DecoderLayer& layer, int index, TensorView x,
                        const Step& step) const;
   TensorView feed_forward(Ops& ops, const DecoderLayer& layer, TensorView x) const;
@@ -54,13 +54,14 @@ class Decoder final : public Model {
   uint64_t parameter_count_ = 0;
 };
 
-void Decoder::run(Ops& ops, const Step& step, TensorView out) const {
+bool Decoder::run(Ops& ops, const Step& step, TensorView out) const {
   const size_t start = ops.mark();
   TensorView x = ops.embedding(step.tokens, weights.embedding, config_.embedding_scale);
   if (config_.learned_positions)
     x = ops.add(x, ops.embedding(step.positions, weights.positions, 1));
   x = ops.keep(start, x);
-  for (int i = 0; i < config_.num_hidden_layers; ++i) {
+  bool goes_on = true;
+  for (int i = 0; i < config_.num_hidden_layers && (goes_on = step.goes_on()); ++i) {
     const DecoderLayer& layer = weights.layers[static_cast<size_t>(i)];
     TensorView h = apply_norm(ops, x, layer.attention_norm, config_);
     h = attention(ops, layer, i, h, step);
@@ -72,8 +73,9 @@ void Decoder::run(Ops& ops, const Step& step, TensorView out) const {
     if (config_.post_norms) h = apply_norm(ops, h, layer.post_ffn_norm, config_);
     x = ops.keep(start, ops.add(x, h));
   }
-  write_outputs(ops, step, x, out);
+  if (goes_on) write_outputs(ops, step, x, out);
   ops.release(start);
+  return goes_on;
 }
 
 TensorView Decoder::attention(Ops& ops, const DecoderLayer& layer, int index, TensorView x,
@@ -130,7 +132,7 @@ void Decoder::write_outputs(Ops& ops, const Step& step, TensorView x, TensorView
   }
 }
 
-void Decoder::forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const {
+bool Decoder::forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const {
   const int64_t width =
       batch.output == OutputKind::logits ? config_.vocab_size : config_.hidden_size;
   JIANG_CHECK(
@@ -138,8 +140,9 @@ void Decoder::forward(const Batch& batch, StatePool* pool, Workspace& work, Tens
       "one row of output per wanted row");
   const Step step =
       begin_step(batch, pool, work, config_.max_position_embeddings, config_.learned_positions);
-  run(work.ops(), step, out);
+  if (!run(work.ops(), step, out)) return false;
   end_step(batch, pool);
+  return true;
 }
 
 size_t Decoder::workspace_bytes(int32_t n_rows, int32_t n_wanted) const {

@@ -27,7 +27,7 @@ class Encoder final : public Model {
   }
   uint64_t state_bytes_per_token(KvType) const override { return 0; }
   size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const override;
-  void forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
+  bool forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
 
   WeightMatrix words, positions;
   std::vector<float> types;  // (type_vocab_size, hidden_size); all tokens are of the first type
@@ -77,13 +77,14 @@ TensorView Encoder::attention(Ops& ops, const DecoderLayer& layer, TensorView x,
                     layer.o);
 }
 
-void Encoder::forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const {
+bool Encoder::forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const {
   JIANG_CHECK(!pool, "an encoder carries no state");
   JIANG_CHECK(batch.output == OutputKind::hidden_states, "an encoder has no logits");
   JIANG_CHECK(out.rows == static_cast<int64_t>(batch.wanted.size()) &&
                   (out.cols == config_.hidden_size || out.rows == 0),
               "one row of output per wanted row");
   run(work.ops(), begin_step(batch, nullptr, work, config_.max_position_embeddings, true), out);
+  return true;  // short: it is not asked whether it is still wanted
 }
 
 size_t Encoder::workspace_bytes(int32_t n_rows, int32_t n_wanted) const {

@@ -38,6 +38,8 @@ struct Batch {
   std::span<const BatchSequence> sequences;
   std::span<const int32_t> wanted;  // rows whose outputs are wanted
   OutputKind output = OutputKind::logits;
+  // Asked between layers, from the calling thread: true gives the step up. May be null.
+  const std::function<bool()>* is_abandoned = nullptr;
 };
 
 // The scratch memory of one step, sized for a model and its largest batch.
@@ -78,7 +80,8 @@ class Model {
 
   // Runs the batch and writes one row per wanted row into `out`. Room for every position must
   // have been reserved; lengths of the states are advanced. Releases all it took from the arena.
-  virtual void forward(const Batch& batch, StatePool* pool, Workspace& work,
+  // False: the step was given up, `out` holds nothing and the states are as long as before.
+  virtual bool forward(const Batch& batch, StatePool* pool, Workspace& work,
                        TensorView out) const = 0;
 };
 

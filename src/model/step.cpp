@@ -40,7 +40,8 @@ Step begin_step(const Batch& batch, StatePool* pool, Workspace& work, int32_t ma
           .sequences = work.sequences,
           .wanted = batch.wanted,
           .cache = cache,
-          .output = batch.output};
+          .output = batch.output,
+          .is_abandoned = batch.is_abandoned};
 }
 
 void end_step(const Batch& batch, StatePool* pool) {

@@ -17,6 +17,9 @@ struct Step {
   std::span<const int32_t> wanted = {};
   const KvCache* cache = nullptr;
   OutputKind output = OutputKind::logits;
+  const std::function<bool()>* is_abandoned = nullptr;
+
+  bool goes_on() const { return !is_abandoned || !(*is_abandoned)(); }
 };
 
 // Checks the batch against the states and works out each row's position. `pool`: nullptr for a pass

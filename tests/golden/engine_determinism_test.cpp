@@ -126,6 +126,24 @@ TEST_P(EngineOnRealWeights, EvaluateEqualsOnePassOfTheModel) {
   EXPECT_EQ(std::vector<float>(view.data, view.data + expected.size()), expected);
 }
 
+TEST_P(EngineOnRealWeights, AStepGivenUpLeavesNoTrace) {
+  JIANG_NEED_DATA(file, std::string("weights/") + GetParam() + ".gguf");
+  ThreadPool pool(1);
+  const auto model = load_test_model(file, pool);
+  const auto prompt = make_prompts(model->config().vocab_size)[3];
+  const std::vector<float> expected = all_logits(model, pool, prompt, 0);
+  ModelRunner runner(model, pool);
+  const StateId state = runner.create();
+  for (int layers = 0; layers < 2; ++layers) {
+    int n_asked = 0;
+    const std::function<bool()> after = [&] { return ++n_asked > layers; };
+    EXPECT_TRUE(runner.run_until(state, prompt, after).empty());
+    EXPECT_EQ(n_asked, layers + 1);
+    EXPECT_EQ(runner.states().length(state), 0);
+  }
+  EXPECT_EQ(runner.run(state, prompt), expected);
+}
+
 class EngineOnFixtures : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EngineOnFixtures, AnswersAreTheSameBitsHoweverTheyAreComputed) {

@@ -159,6 +159,7 @@ class FakeModel final : public Model {
   TokenId nan_at = -1;                           // NaN logits when this token is fed
   std::function<void(const Batch&)> on_forward;  // before each step, on the step thread
   uint64_t fake_weight_bytes = 1000;
+  mutable std::atomic<int> n_abandoned = 0;  // steps that were given up
   ModelConfig& mutable_config() { return config_; }
 
   // Holds every later step until release(): "the request is now in the middle of X" without sleeps.
@@ -189,9 +190,13 @@ class FakeModel final : public Model {
   uint64_t state_bytes_per_token(KvType type) const override { return type == KvType::f32 ? 8 : 4; }
   size_t workspace_bytes(int32_t, int32_t) const override { return 4096; }
 
-  void forward(const Batch& batch, StatePool* pool, Workspace&, TensorView out) const override {
+  bool forward(const Batch& batch, StatePool* pool, Workspace&, TensorView out) const override {
     wait_while_held();
     if (on_forward) on_forward(batch);
+    if (batch.is_abandoned && (*batch.is_abandoned)()) {
+      ++n_abandoned;
+      return false;
+    }
     auto* states = static_cast<FakeStatePool*>(pool);
     size_t next_wanted = 0;
     for (const BatchSequence& sequence : batch.sequences) {
@@ -213,6 +218,7 @@ class FakeModel final : public Model {
       }
     }
     JIANG_CHECK(next_wanted == batch.wanted.size(), "wanted rows must rise and lie in the batch");
+    return true;
   }
 
   // What the model says after `tokens`, computed without any state.

@@ -32,7 +32,14 @@ std::vector<float> ModelRunner::run(StateId state, std::span<const TokenId> toke
   return run_batch({&piece, 1}, output);
 }
 
-std::vector<float> ModelRunner::run_batch(std::span<const Piece> pieces, OutputKind output) {
+std::vector<float> ModelRunner::run_until(StateId state, std::span<const TokenId> tokens,
+                                          const std::function<bool()>& is_abandoned) {
+  const Piece piece{state, {tokens.begin(), tokens.end()}};
+  return run_batch({&piece, 1}, OutputKind::logits, &is_abandoned);
+}
+
+std::vector<float> ModelRunner::run_batch(std::span<const Piece> pieces, OutputKind output,
+                                          const std::function<bool()>* is_abandoned) {
   std::vector<TokenId> tokens;
   std::vector<BatchSequence> sequences;
   std::vector<int32_t> wanted;
@@ -49,9 +56,14 @@ std::vector<float> ModelRunner::run_batch(std::span<const Piece> pieces, OutputK
   std::vector<float> out(tokens.size() * width(output));
   const auto cols = static_cast<int64_t>(width(output));
   const bool cached = !pieces.empty() && pieces[0].state != kNoState;
-  model_->forward({.tokens = tokens, .sequences = sequences, .wanted = wanted, .output = output},
-                  cached ? states_.get() : nullptr, work_,
-                  {out.data(), static_cast<int64_t>(tokens.size()), cols, cols});
+  const Batch batch{.tokens = tokens,
+                    .sequences = sequences,
+                    .wanted = wanted,
+                    .output = output,
+                    .is_abandoned = is_abandoned};
+  if (!model_->forward(batch, cached ? states_.get() : nullptr, work_,
+                       {out.data(), static_cast<int64_t>(tokens.size()), cols, cols}))
+    return {};
   return out;
 }
 

@@ -1,6 +1,7 @@
 // Runs a model on one sequence, in the chunks that a test wants.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,13 +25,17 @@ class ModelRunner {
   // The outputs of every token, (n, width) row by row; appends to the state.
   std::vector<float> run(StateId state, std::span<const TokenId> tokens,
                          OutputKind output = OutputKind::logits);
+  // The same, unless `is_abandoned` ends it between layers: then nothing.
+  std::vector<float> run_until(StateId state, std::span<const TokenId> tokens,
+                               const std::function<bool()>& is_abandoned);
   // One step with rows of several sequences; the outputs of all rows in order.
   struct Piece {
     StateId state;
     std::vector<TokenId> tokens;
   };
   std::vector<float> run_batch(std::span<const Piece> pieces,
-                               OutputKind output = OutputKind::logits);
+                               OutputKind output = OutputKind::logits,
+                               const std::function<bool()>* is_abandoned = nullptr);
   size_t width(OutputKind output) const;
 
  private:
