@@ -8,6 +8,11 @@
 //   codes 0..31 (5-bit)   7874: 4
 //   codes 0..63 (6-bit)  16002: 2
 //   signed -128..127     32512: 1, as |code| times the activation with the code's sign
+//   signed -12..12        3048: 8 (MXFP4)
+//
+// A broadcast of four activations meets both halves of the panel, and up to four tokens share the
+// unpacked codes: 2 x 4 sums, two registers of codes, their magnitudes, the activations and a
+// product fill the 16 registers. The f32 sums stay in L1.
 #include <assert.h>
 #include <immintrin.h>
 
@@ -26,6 +31,7 @@ static constexpr bool is_signed(Packed kind) { return kind == Packed::q8_0 || is
 
 // Products of pairs that fit into 16 bits.
 static constexpr int pairs_that_fit(Packed kind) {
+  if (kind == Packed::mxfp4) return 8;
   if (is_signed(kind)) return 1;
   if (code_lines(kind) == 4) return 8;
   if (kind == Packed::q6_k || kind == Packed::q3_k) return 2;
@@ -61,34 +67,27 @@ JIANG_INLINE __m256i shift_bits(__m256i x) {
   return x;
 }
 
-// Codes of 8 rows: w[s] holds k = 4 s .. 4 s + 3 of each row. Signed kinds as int8.
-template <Packed kind, int... s, int... n>
-JIANG_INLINE void unpack(__m256i (&w)[8], const uint8_t* codes, int half, Indices<s...>,
-                         Indices<n...>) {
+// Step s of a block: k = 4 s .. 4 s + 3 of 8 rows. Codes of signed kinds as int8.
+template <Packed kind, int s>
+JIANG_INLINE __m256i unpack(const uint8_t* codes, int half) {
   if constexpr (code_lines(kind) == 8) {
-    ((w[s] = load_line(codes, s, half)), ...);
-    if constexpr (kind == Packed::q8_0)
-      ((w[s] = _mm256_xor_si256(w[s], _mm256_set1_epi8(-128))), ...);
-    return;
+    const __m256i w = load_line(codes, s, half);
+    return kind == Packed::q8_0 ? _mm256_xor_si256(w, _mm256_set1_epi8(-128)) : w;
   }
-  const __m256i low_nibble = _mm256_set1_epi8(15);
-  ((w[2 * n] = _mm256_and_si256(load_line(codes, n, half), low_nibble)), ...);
-  ((w[2 * n + 1] = _mm256_and_si256(_mm256_srli_epi16(load_line(codes, n, half), 4), low_nibble)),
-   ...);
+  __m256i w = load_line(codes, s / 2, half);
+  if constexpr (s % 2 == 1) w = _mm256_srli_epi16(w, 4);
+  w = _mm256_and_si256(w, _mm256_set1_epi8(15));
   if constexpr (is_codebook(kind)) {
     const int8_t* book = kind == Packed::mxfp4 ? kCodebookMxfp4 : kCodebookIq4nl;
-    const __m256i entries =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(book)));
-    ((w[s] = _mm256_shuffle_epi8(entries, w[s])), ...);
+    w = _mm256_shuffle_epi8(
+        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(book))), w);
   }
   if constexpr (code_lines(kind) == 6) {
     // Step i of a high line has its two bits at 2 i; they belong at 4.
-    const __m256i mask = _mm256_set1_epi8(0x30);
-    ((w[s] = _mm256_or_si256(
-          w[s],
-          _mm256_and_si256(shift_bits<4 - 2 * (s % 4)>(load_line(codes, 4 + s / 4, half)), mask))),
-     ...);
+    const __m256i high = shift_bits<4 - 2 * (s % 4)>(load_line(codes, 4 + s / 4, half));
+    w = _mm256_or_si256(w, _mm256_and_si256(high, _mm256_set1_epi8(0x30)));
   }
+  return w;
 }
 
 // Scales and minima of 8 rows of a block; kinds with one scale per 32 use [0] only.
@@ -129,155 +128,194 @@ JIANG_INLINE void load_scales(BlockScales& out, const uint8_t* header, int b, in
   }
 }
 
-// 16-bit sums of pairs of products of codes with 4 activations, which all rows share. Written as
-// assembly because GCC 12 loads all activations of a block first, and thus through the stack.
-template <Packed kind>
-JIANG_INLINE __m256i products(__m256i w, const int8_t* a) {
-  const auto& four = *reinterpret_cast<const aliasing_int*>(a);
+// Four activations in every lane. Written as assembly because GCC 12 loads all activations of a
+// block first, and thus through the stack.
+JIANG_INLINE __m256i broadcast(const int8_t* a) {
   __m256i out;
-  if constexpr (is_signed(kind)) {
-    const __m256i magnitude = _mm256_abs_epi8(w);
-    __asm__("vpbroadcastd %3, %0\n\tvpsignb %1, %0, %0\n\tvpmaddubsw %0, %2, %0"
-            : "=&x"(out)
-            : "x"(w), "x"(magnitude), "m"(four));
-  } else {
-    __asm__("vpbroadcastd %2, %0\n\tvpmaddubsw %0, %1, %0" : "=&x"(out) : "x"(w), "m"(four));
-  }
+  __asm__("vpbroadcastd %1, %0" : "=x"(out) : "m"(*reinterpret_cast<const aliasing_int*>(a)));
   return out;
 }
 
 JIANG_INLINE __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
-// start + the dot products of 4 registers of codes with 16 activations
+// sums + pairs of products of codes and activations, 16 bits each. Written as assembly because GCC
+// 12 reorders the additions of a block and keeps all its products on the stack.
+JIANG_INLINE __m256i add_pairs(__m256i sums, __m256i w, __m256i a) {
+  __m256i pairs;
+  __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(sums), "=&x"(pairs) : "x"(w), "x"(a));
+  return sums;
+}
+// The same for signed codes, given their magnitudes; the sign goes to the activation.
+JIANG_INLINE __m256i add_signed_pairs(__m256i sums, __m256i w, __m256i magnitude, __m256i a) {
+  __m256i pairs;
+  __asm__("vpsignb %2, %4, %1\n\tvpmaddubsw %1, %3, %1\n\tvpaddw %1, %0, %0"
+          : "+x"(sums), "=&x"(pairs)
+          : "x"(w), "x"(magnitude), "x"(a));
+  return sums;
+}
+// One pair of 8-bit signed codes is all that fits: widened at once.
+JIANG_INLINE __m256i add_wide_pairs(__m256i sums, __m256i w, __m256i magnitude, __m256i a) {
+  __m256i pairs;
+  __asm__("vpsignb %2, %4, %1\n\tvpmaddubsw %1, %3, %1\n\tvpmaddwd %5, %1, %1\n\tvpaddd %1, %0, %0"
+          : "+x"(sums), "=&x"(pairs)
+          : "x"(w), "x"(magnitude), "x"(a), "x"(_mm256_set1_epi16(1)));
+  return sums;
+}
+
+// Four codes of each of 16 rows: two halves of a panel.
 template <Packed kind>
-JIANG_INLINE __m256i dot16(__m256i start, const __m256i* w, const int8_t* a) {
-  const __m256i p0 = products<kind>(w[0], a), p1 = products<kind>(w[1], a + 4);
-  const __m256i p2 = products<kind>(w[2], a + 8), p3 = products<kind>(w[3], a + 12);
-  if constexpr (pairs_that_fit(kind) >= 4) {
-    const __m256i sum = _mm256_add_epi16(_mm256_add_epi16(p0, p1), _mm256_add_epi16(p2, p3));
-    return _mm256_add_epi32(start, widen(sum));
-  } else if constexpr (pairs_that_fit(kind) == 2) {
-    const __m256i low = widen(_mm256_add_epi16(p0, p1)), high = widen(_mm256_add_epi16(p2, p3));
-    return _mm256_add_epi32(start, _mm256_add_epi32(low, high));
+struct StepCodes {
+  __m256i w[2];
+  __m256i magnitude[2];  // of signed kinds
+};
+
+// low, high += products of a step with four activations of one token. `fresh`: the first.
+template <Packed kind, bool fresh>
+JIANG_INLINE void add_token(__m256i& low, __m256i& high, const StepCodes<kind>& codes,
+                            const int8_t* q) {
+  const __m256i a = broadcast(q);
+  if constexpr (!is_signed(kind)) {
+    low = fresh ? _mm256_maddubs_epi16(codes.w[0], a) : add_pairs(low, codes.w[0], a);
+    high = fresh ? _mm256_maddubs_epi16(codes.w[1], a) : add_pairs(high, codes.w[1], a);
+    return;
+  }
+  if constexpr (fresh) low = high = _mm256_setzero_si256();
+  if constexpr (pairs_that_fit(kind) == 1) {
+    low = add_wide_pairs(low, codes.w[0], codes.magnitude[0], a);
+    high = add_wide_pairs(high, codes.w[1], codes.magnitude[1], a);
   } else {
-    const __m256i low = _mm256_add_epi32(widen(p0), widen(p1)),
-                  high = _mm256_add_epi32(widen(p2), widen(p3));
-    return _mm256_add_epi32(start, _mm256_add_epi32(low, high));
+    low = add_signed_pairs(low, codes.w[0], codes.magnitude[0], a);
+    high = add_signed_pairs(high, codes.w[1], codes.magnitude[1], a);
   }
 }
 
-// start + the dot products of a whole block
-template <Packed kind>
-JIANG_INLINE __m256i dot32(__m256i start, const __m256i* w, const int8_t* a) {
-  if constexpr (pairs_that_fit(kind) == 8) {
-    const __m256i low = _mm256_add_epi16(
-        _mm256_add_epi16(products<kind>(w[0], a), products<kind>(w[1], a + 4)),
-        _mm256_add_epi16(products<kind>(w[2], a + 8), products<kind>(w[3], a + 12)));
-    const __m256i high = _mm256_add_epi16(
-        _mm256_add_epi16(products<kind>(w[4], a + 16), products<kind>(w[5], a + 20)),
-        _mm256_add_epi16(products<kind>(w[6], a + 24), products<kind>(w[7], a + 28)));
-    return _mm256_add_epi32(start, widen(_mm256_add_epi16(low, high)));
+// sums[i] += products of step s with token i % n_tokens, in half i / n_tokens.
+template <Packed kind, int n_tokens, int s, bool fresh, int... t>
+JIANG_INLINE void add_step(__m256i (&sums)[2 * n_tokens], const uint8_t* codes,
+                           const ActivationBlock* x, Indices<t...>) {
+  StepCodes<kind> step = {{unpack<kind, s>(codes, 0), unpack<kind, s>(codes, 1)}, {}};
+  if constexpr (is_signed(kind)) {
+    step.magnitude[0] = _mm256_abs_epi8(step.w[0]);
+    step.magnitude[1] = _mm256_abs_epi8(step.w[1]);
   }
-  return dot16<kind>(dot16<kind>(start, w, a), w + 4, a + 16);
+  (add_token<kind, fresh>(sums[t], sums[n_tokens + t], step, x[t].q + 4 * s), ...);
+}
+
+// Steps first .. first + sizeof...(s) - 1, whose products fit into 16 bits together (signed kinds
+// of 8 bits widen at once), as 32-bit sums.
+template <Packed kind, int n_tokens, int first, int... s, int... i>
+JIANG_INLINE void run_steps(__m256i (&sums)[2 * n_tokens], const uint8_t* codes,
+                            const ActivationBlock* x, Indices<s...>, Indices<i...>) {
+  (add_step<kind, n_tokens, first + s, s == 0>(sums, codes, x,
+                                               typename MakeIndices<n_tokens>::type()),
+   ...);
+  if constexpr (pairs_that_fit(kind) > 1) ((sums[i] = widen(sums[i])), ...);
+}
+
+// The exact dot products of steps first .. first + n_steps - 1.
+template <Packed kind, int n_tokens, int first, int n_steps, int... i>
+JIANG_INLINE void dot(__m256i (&sums)[2 * n_tokens], const uint8_t* codes, const ActivationBlock* x,
+                      Indices<i...> all) {
+  constexpr int at_once =
+      pairs_that_fit(kind) == 1 || pairs_that_fit(kind) > n_steps ? n_steps : pairs_that_fit(kind);
+  run_steps<kind, n_tokens, first>(sums, codes, x, typename MakeIndices<at_once>::type(), all);
+  if constexpr (at_once < n_steps) {
+    __m256i rest[2 * n_tokens];
+    dot<kind, n_tokens, first + at_once, n_steps - at_once>(rest, codes, x, all);
+    ((sums[i] = _mm256_add_epi32(sums[i], rest[i])), ...);
+  }
 }
 
 // acc = fma(float(sums) * scale, d, acc)
-JIANG_INLINE __m256 accumulate(__m256 acc, __m256i sums, float scale, __m256 d) {
-  return _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(scale)), d, acc);
+JIANG_INLINE void accumulate(float* acc, __m256i sums, float scale, __m256 d) {
+  const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(scale));
+  _mm256_store_ps(acc, _mm256_fmadd_ps(product, d, _mm256_load_ps(acc)));
 }
 
-// One block of 8 rows against one token. Signed kinds need no offset taken back.
-template <Packed kind>
-JIANG_INLINE __m256 multiply_block(__m256 acc, const __m256i (&w)[8], const BlockScales& scales,
-                                   const ActivationBlock* x) {
+JIANG_INLINE void add(float* acc, float sum, __m256 m) {
+  _mm256_store_ps(acc, _mm256_fmadd_ps(_mm256_set1_ps(sum), m, _mm256_load_ps(acc)));
+}
+JIANG_INLINE void subtract(float* acc, float sum, __m256 m) {
+  _mm256_store_ps(acc, _mm256_fnmadd_ps(_mm256_set1_ps(sum), m, _mm256_load_ps(acc)));
+}
+
+JIANG_INLINE __m256i plus(__m256i sums, const int32_t& offset) {
+  return _mm256_add_epi32(sums, _mm256_set1_epi32(offset));
+}
+
+// One block of a panel against n tokens.
+template <Packed kind, int n, int... i>
+JIANG_INLINE void multiply_block(float (*acc)[8], const uint8_t* codes, const uint8_t* header,
+                                 int b, const ActivationBlock* x, Indices<i...> all) {
   constexpr Scales form = scales_of(kind);
+  BlockScales scales[2];
+  __m256i sums[2 * n];
   if constexpr (form == Scales::k16 || form == Scales::k16_min) {
     constexpr bool has_min = form == Scales::k16_min;
-    const __m256i low = dot16<kind>(_mm256_set1_epi32(has_min ? 0 : x->minus_32_lo), w, x->q);
-    const __m256i high =
-        dot16<kind>(_mm256_set1_epi32(has_min ? 0 : x->minus_32_hi), w + 4, x->q + 16);
-    acc = accumulate(acc, low, x->scale, scales.d[0]);
-    if constexpr (has_min) acc = _mm256_fnmadd_ps(_mm256_set1_ps(x->sum_lo), scales.m[0], acc);
-    acc = accumulate(acc, high, x->scale, scales.d[1]);
-    if constexpr (has_min) acc = _mm256_fnmadd_ps(_mm256_set1_ps(x->sum_hi), scales.m[1], acc);
+    dot<kind, n, 0, 4>(sums, codes, x, all);
+    load_scales<kind>(scales[0], header, b, 0);
+    load_scales<kind>(scales[1], header, b, 1);
+    if constexpr (!has_min) ((sums[i] = plus(sums[i], x[i % n].minus_32_lo)), ...);
+    (accumulate(acc[i], sums[i], x[i % n].scale, scales[i / n].d[0]), ...);
+    if constexpr (has_min) (subtract(acc[i], x[i % n].sum_lo, scales[i / n].m[0]), ...);
+    dot<kind, n, 4, 4>(sums, codes, x, all);
+    if constexpr (!has_min) ((sums[i] = plus(sums[i], x[i % n].minus_32_hi)), ...);
+    (accumulate(acc[i], sums[i], x[i % n].scale, scales[i / n].d[1]), ...);
+    if constexpr (has_min) (subtract(acc[i], x[i % n].sum_hi, scales[i / n].m[1]), ...);
   } else {
-    const __m256i sums =
-        dot32<kind>(_mm256_set1_epi32(kind == Packed::q4_0 ? x->minus_8 : 0), w, x->q);
-    acc = accumulate(acc, sums, x->scale, scales.d[0]);
-    if constexpr (form == Scales::f16_min)
-      acc = _mm256_fmadd_ps(_mm256_set1_ps(x->sum), scales.m[0], acc);
+    dot<kind, n, 0, 8>(sums, codes, x, all);
+    if constexpr (kind == Packed::q4_0) ((sums[i] = plus(sums[i], x[i % n].minus_8)), ...);
+    load_scales<kind>(scales[0], header, b, 0);
+    load_scales<kind>(scales[1], header, b, 1);
+    (accumulate(acc[i], sums[i], x[i % n].scale, scales[i / n].d[0]), ...);
+    if constexpr (form == Scales::f16_min) (add(acc[i], x[i % n].sum, scales[i / n].m[0]), ...);
     if constexpr (form == Scales::k32_min)
-      acc = _mm256_fnmadd_ps(_mm256_set1_ps(x->sum), scales.m[0], acc);
+      (subtract(acc[i], x[i % n].sum, scales[i / n].m[0]), ...);
   }
-  return acc;
 }
 
-// Half h of a block against tokens t.
-template <Packed kind, int h, int n, int... t>
-JIANG_INLINE void multiply_half(__m256 (&acc)[n], const uint8_t* codes, const uint8_t* header,
-                                int b, int half, const ActivationBlock* x, Indices<t...>) {
-  __m256i w[8];
-  BlockScales scales;
-  unpack<kind>(w, codes, half, Eight(), Four());
-  load_scales<kind>(scales, header, b, half);
-  ((acc[h * sizeof...(t) + t] = multiply_block<kind>(acc[h * sizeof...(t) + t], w, scales, x + t)),
-   ...);
-}
-
-// Tokens t against halves h of a panel; i counts (half, token).
-template <Packed kind, int n_tokens, int... h, int... i>
+// Tokens first .. first + n - 1 against a panel; i counts (half, token). The sums in f32 live in
+// L1: the registers hold those of a block.
+template <Packed kind, int n, int... i>
 JIANG_INLINE void multiply_panel(const MatmulTile* tile, const uint8_t* from, float* out,
-                                 const ActivationBlock* x, int first_half, Indices<h...>,
-                                 Indices<i...>) {
+                                 const ActivationBlock* x, Indices<i...> all) {
   const int64_t n_blocks = tile->cols / kBlock, stride = tile->n_tokens;
-  out += first_half * 8;
-  __m256 acc[sizeof...(i)];
-  ((acc[i] = tile->resume
-                 ? _mm256_loadu_ps(out + i % n_tokens * tile->out_stride + i / n_tokens * 8)
-                 : _mm256_setzero_ps()),
+  alignas(32) float acc[2 * n][8];
+  (_mm256_store_ps(acc[i], tile->resume
+                               ? _mm256_loadu_ps(out + i % n * tile->out_stride + i / n * 8)
+                               : _mm256_setzero_ps()),
    ...);
   for (int64_t first = 0; first < n_blocks; first += kGroupBlocks) {
     const int64_t left = n_blocks - first;
-    const int n = left < kGroupBlocks ? static_cast<int>(left) : kGroupBlocks;
+    const int n_here = left < kGroupBlocks ? static_cast<int>(left) : kGroupBlocks;
     const uint8_t* header = from;
-    from += header_bytes(scales_of(kind), n);
-    for (int b = 0; b < n; ++b, from += code_lines(kind) * kLineBytes, x += stride) {
+    from += header_bytes(scales_of(kind), n_here);
+    for (int b = 0; b < n_here; ++b, from += code_lines(kind) * kLineBytes, x += stride) {
       for (int line = 0; line < code_lines(kind); ++line) {
         _mm_prefetch(reinterpret_cast<const char*>(from) + 8192 + line * kLineBytes, _MM_HINT_T0);
       }
-      (multiply_half<kind, h>(acc, from, header, b, first_half + h, x,
-                              typename MakeIndices<n_tokens>::type()),
-       ...);
+      multiply_block<kind, n>(acc, from, header, b, x, all);
     }
   }
-  (_mm256_storeu_ps(out + i % n_tokens * tile->out_stride + i / n_tokens * 8, acc[i]), ...);
+  (_mm256_storeu_ps(out + i % n * tile->out_stride + i / n * 8, _mm256_load_ps(acc[i])), ...);
 }
 
-// One token takes both halves of a panel in one pass, so that memory is read once. Four tokens
-// fill the registers with one half: two passes, the second of which finds the panel in L1 or L2.
-template <Packed kind>
-__attribute__((noinline)) void multiply_1_token(const MatmulTile* tile, const uint8_t* panel,
-                                                float* out, int first) {
-  multiply_panel<kind, 1>(tile, panel, out + first * tile->out_stride,
-                          static_cast<const ActivationBlock*>(tile->x) + first, 0,
-                          MakeIndices<2>::type(), MakeIndices<2>::type());
-}
-template <Packed kind>
-__attribute__((noinline)) void multiply_4_tokens(const MatmulTile* tile, const uint8_t* panel,
-                                                 float* out, int first) {
-  for (int half = 0; half < 2; ++half) {
-    multiply_panel<kind, 4>(tile, panel, out + first * tile->out_stride,
-                            static_cast<const ActivationBlock*>(tile->x) + first, half,
-                            MakeIndices<1>::type(), MakeIndices<4>::type());
-  }
+template <Packed kind, int n>
+__attribute__((noinline)) void multiply_tokens(const MatmulTile* tile, const uint8_t* panel,
+                                               float* out, int first) {
+  multiply_panel<kind, n>(tile, panel, out + first * tile->out_stride,
+                          static_cast<const ActivationBlock*>(tile->x) + first,
+                          typename MakeIndices<2 * n>::type());
 }
 
 template <Packed kind>
 void multiply_one_panel(const MatmulTile* tile, const uint8_t* panel, float* out) {
   const int n = tile->n_tokens;
   int t = 0;
-  for (; n - t >= 4; t += 4) multiply_4_tokens<kind>(tile, panel, out, t);
-  for (; n - t >= 1; t += 1) multiply_1_token<kind>(tile, panel, out, t);
+  for (; n - t >= 4; t += 4) multiply_tokens<kind, 4>(tile, panel, out, t);
+  if (n - t == 3) return multiply_tokens<kind, 3>(tile, panel, out, t);
+  if (n - t == 2) return multiply_tokens<kind, 2>(tile, panel, out, t);
+  if (n - t == 1) return multiply_tokens<kind, 1>(tile, panel, out, t);
 }
 
 template <Packed kind>
