@@ -74,6 +74,8 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, 
     }
     engine_options.context = flags.context;
   }
+  if (const auto type = kv_type_named(flags.kv_type))
+    engine_options.kv_type = engine_options.evaluation_kv_type = *type;
   TRY(loaded.engine, Engine::create(loaded.model, *loaded.pool, engine_options));
   return loaded;
 }

@@ -15,6 +15,19 @@ void ModelFlags::add_to(Options& options) {
   add_threads_to(options);
 }
 
+void ModelFlags::add_kv_type_to(Options& options, KvType by_default) {
+  options.choice(kv_type, "--kv-type", {"f32", "f16", "int8"},
+                 by_default == KvType::f32 ? "how keys and values are kept (default f32)"
+                                           : "how keys and values are kept (default f16)");
+}
+
+std::optional<KvType> kv_type_named(std::string_view name) {
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::int8}) {
+    if (name == name_of(type)) return type;
+  }
+  return std::nullopt;
+}
+
 int thread_count(int32_t wanted) {
   return wanted > 0 ? wanted : default_thread_count(inspect_machine());
 }

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "cli/options.h"
+#include "ops/attention.h"
 
 namespace jiang {
 
@@ -12,10 +15,15 @@ struct ModelFlags {
   std::string model;
   int32_t threads = 0;  // 0: one per physical core within the cgroup's quota
   int32_t context = 0;  // 0: min(trained, 8192)
+  std::string kv_type;  // empty: the command's own default
 
   void add_to(Options& options);          // -t, -c
   void add_threads_to(Options& options);  // -t alone
+  void add_kv_type_to(Options& options, KvType by_default);
 };
+
+// `name` is one of those that --kv-type takes; empty: nothing.
+std::optional<KvType> kv_type_named(std::string_view name);
 
 // `wanted`, or the machine's default for 0.
 int thread_count(int32_t wanted);

@@ -28,7 +28,7 @@ int32_t context_or_default(int32_t wanted, int32_t trained) {
 uint64_t kv_bytes_per_token(const ModelConfig& config, KvType type) {
   return uint64_t{2} * static_cast<uint64_t>(config.num_hidden_layers) *
          static_cast<uint64_t>(config.num_key_value_heads) *
-         static_cast<uint64_t>(config.head_dim) * (type == KvType::f16 ? 2 : 4);
+         (kv_part_bytes(type, config.head_dim) / kKvBlockTokens);
 }
 
 MacCount count_macs(const TensorSource& source, const ModelConfig& config) {
@@ -93,7 +93,7 @@ Result<Json> describe_model(const TensorSource& source, const ModelReportOptions
                                         : kv_bytes_per_token(config, options.kv_type) *
                                               static_cast<uint64_t>(context);
   report["memory"] = {{"context", context},
-                      {"kv_type", options.kv_type == KvType::f16 ? "f16" : "f32"},
+                      {"kv_type", name_of(options.kv_type)},
                       {"weights_bytes", bytes},
                       {"kv_bytes", kv},
                       {"total_bytes", bytes + kv}};

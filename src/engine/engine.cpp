@@ -51,6 +51,7 @@ class StepEngine final : public Engine {
 
   const std::shared_ptr<const Model> model_;  // shared with other engines of the same model
   const MemoryPlan plan_;
+  const KvType evaluation_kv_type_;
   ThreadPool& compute_;
   const std::shared_ptr<StepSignal> signal_ = std::make_shared<StepSignal>();
   std::atomic<bool> is_stopping_ = false;
@@ -76,6 +77,7 @@ StepEngine::StepEngine(std::shared_ptr<const Model> model, ThreadPool& pool,
                        std::unique_ptr<StatePool> states)
     : model_(std::move(model)),
       plan_(plan),
+      evaluation_kv_type_(options.evaluation_kv_type),
       compute_(pool),
       states_(std::move(states)),
       work_(pool, plan.workspace_bytes) {
@@ -163,15 +165,16 @@ Result<Tensor> StepEngine::evaluate(const std::vector<TokenId>& ids, OutputKind 
                 model_->config().architecture);
   }
   const int32_t rows = Evaluation::rows_of(*model_, plan_.context);
-  const uint64_t needed = Evaluation::bytes_needed(*model_, ids.size(), output) +
-                          (states_ ? model_->workspace_bytes(rows, rows) : 0);
+  const uint64_t needed =
+      Evaluation::bytes_needed(*model_, ids.size(), output, evaluation_kv_type_) +
+      (states_ ? model_->workspace_bytes(rows, rows) : 0);
   if (needed > plan_.budget - plan_.committed) {
     return fail(
         ErrorKind::too_large,
         "evaluating {} tokens needs {} of memory, {} of the budget are left; give fewer tokens",
         ids.size(), memory_text(needed), memory_text(plan_.budget - plan_.committed));
   }
-  auto evaluation = std::make_unique<Evaluation>(*model_, ids, output);
+  auto evaluation = std::make_unique<Evaluation>(*model_, ids, output, evaluation_kv_type_);
   auto result = evaluation->result();
   {
     const std::lock_guard lock(mutex_);

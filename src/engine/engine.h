@@ -27,6 +27,7 @@ struct EngineOptions {
   int32_t max_sequences = 8;  // running at once
   int64_t kv_tokens = 0;  // state pool size; 0: context * max_sequences, bounded by memory_budget
   KvType kv_type = KvType::f16;
+  KvType evaluation_kv_type = KvType::f32;  // of evaluate(), which has a state of its own
   int32_t max_batch_tokens =
       256;                   // rows of one step: prompts are prefilled in chunks beside decodes
   bool prefix_cache = true;  // keep finished sequences' state for requests that begin alike

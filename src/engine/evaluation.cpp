@@ -14,8 +14,9 @@ int64_t columns(const Model& model, OutputKind output) {
 
 }  // namespace
 
-uint64_t Evaluation::bytes_needed(const Model& model, size_t n_ids, OutputKind output) {
-  const uint64_t state = model.config().is_encoder ? 0 : model.state_bytes_per_token(KvType::f32);
+uint64_t Evaluation::bytes_needed(const Model& model, size_t n_ids, OutputKind output,
+                                  KvType kv_type) {
+  const uint64_t state = model.config().is_encoder ? 0 : model.state_bytes_per_token(kv_type);
   return n_ids * (state + static_cast<uint64_t>(columns(model, output)) * sizeof(float));
 }
 
@@ -45,7 +46,7 @@ Status Evaluation::run_chunk(Workspace& work) {
   if (n_done_ == 0) {
     out_ = Tensor(n_ids, columns(model_, output_));
     if (!is_encoder) {
-      TRY(pool_, model_.make_state_pool({.capacity_tokens = n_ids, .kv_type = KvType::f32}));
+      TRY(pool_, model_.make_state_pool({.capacity_tokens = n_ids, .kv_type = kv_type_}));
       state_ = pool_->create();
       if (!pool_->reserve(state_, n_ids)) {
         return fail(ErrorKind::too_large, "the state of {} tokens does not fit its own pool of {}",

@@ -1,4 +1,4 @@
-// Evaluation: one whole pass over given tokens with f32 state of its own, in chunks that the engine
+// Evaluation: one whole pass over given tokens with state of its own, in chunks that the engine
 // runs between its steps, so that a long text does not hold up the streams.
 // Belongs to the step thread, but for the future.
 #pragma once
@@ -16,8 +16,8 @@ class Evaluation {
   // Rows of one chunk. All of them are wanted, so it is the logits that need the room.
   static constexpr int32_t kRows = 64;
 
-  Evaluation(const Model& model, std::vector<TokenId> ids, OutputKind output)
-      : model_(model), ids_(std::move(ids)), output_(output) {}
+  Evaluation(const Model& model, std::vector<TokenId> ids, OutputKind output, KvType kv_type)
+      : model_(model), ids_(std::move(ids)), output_(output), kv_type_(kv_type) {}
 
   std::future<Result<Tensor>> result() { return promise_.get_future(); }
 
@@ -30,7 +30,7 @@ class Evaluation {
     return model.config().is_encoder ? context : std::min(context, kRows);
   }
   // Bytes of state and outputs for n_ids.
-  static uint64_t bytes_needed(const Model& model, size_t n_ids, OutputKind output);
+  static uint64_t bytes_needed(const Model& model, size_t n_ids, OutputKind output, KvType kv_type);
 
  private:
   Status run_chunk(Workspace& work);
@@ -38,6 +38,7 @@ class Evaluation {
   const Model& model_;
   const std::vector<TokenId> ids_;
   const OutputKind output_;
+  const KvType kv_type_;
   std::promise<Result<Tensor>> promise_;
 
   std::unique_ptr<StatePool> pool_;

@@ -11,6 +11,8 @@ namespace jiang::kernels {
 
 // Keys per attention step: kKvBlockTokens of ops/attention.h.
 static constexpr int kAttentionBlock = 32;
+// Dimensions of a head that share one scale, in keys and values kept as int8.
+static constexpr int kKvScaleDims = 32;
 // Widest head that attention takes: its buffers live on the stack.
 static constexpr int kMaxHeadDim = 512;
 
@@ -28,9 +30,14 @@ struct AttentionQuery {
 // A block of keys and values of one K/V head. K is stored by dimension, (head_dim,
 // kAttentionBlock), V by token, (kAttentionBlock, head_dim) with rows v_stride elements apart: so
 // neither product of attention sums across vector lanes. What no query sees may hold anything.
+//
+// int8: a number is its code times the scale of its token and its kKvScaleDims dimensions; scales
+// are f16, (dimension / kKvScaleDims, kAttentionBlock).
 struct AttentionBlock {
   const void* k;
   const void* v;
+  const uint16_t* k_scales;  // int8 only
+  const uint16_t* v_scales;
   int64_t v_stride;
   int32_t head_dim;
   float scale;
@@ -54,9 +61,10 @@ struct RowTable {
   void (*gelu_tanh_mul)(float* out, const float* gate, const float* up, int64_t n);
   // out = cap * tanh(x / cap)
   void (*softcap)(float* out, const float* x, int64_t n, float cap);
-  // Each query over one block; K and V in f32 or f16.
+  // Each query over one block; K and V in f32, f16 or int8.
   void (*attend_f32)(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block);
   void (*attend_f16)(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block);
+  void (*attend_int8)(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block);
   void (*f32_to_f16)(uint16_t* out, const float* x, int64_t n);
 };
 

@@ -132,7 +132,9 @@ struct AttentionCase {
   float softcap;
 };
 
-void run_attention(const RowTable& rows, const AttentionCase& c, bool f16, bool one_by_one,
+enum class Kept { f32, f16, int8 };
+
+void run_attention(const RowTable& rows, const AttentionCase& c, Kept kept, bool one_by_one,
                    Values& out, Values& sums) {
   const auto head_dim = static_cast<size_t>(c.head_dim);
   const auto n = static_cast<size_t>(c.n_queries);
@@ -148,17 +150,33 @@ void run_attention(const RowTable& rows, const AttentionCase& c, bool f16, bool 
     std::vector<uint16_t> k16(k.size()), v16(v.size());
     rows.f32_to_f16(k16.data(), k.data(), static_cast<int64_t>(k.size()));
     rows.f32_to_f16(v16.data(), v.data(), static_cast<int64_t>(v.size()));
+    // Codes of a whole range, and a scale of its own for every token and 32 dimensions.
+    std::vector<int8_t> k8(k.size()), v8(v.size());
+    for (size_t i = 0; i < k.size(); ++i) {
+      k8[i] = static_cast<int8_t>(k[i] * 127);
+      v8[i] = static_cast<int8_t>(v[i] * 127);
+    }
+    const size_t n_scales = (head_dim + kKvScaleDims - 1) / kKvScaleDims * kAttentionBlock;
+    std::vector<uint16_t> scales(2 * n_scales);
+    const Values steps = random_values(scales.size(), 30 + b, 1.0f / 127);
+    rows.f32_to_f16(scales.data(), steps.data(), static_cast<int64_t>(steps.size()));
     for (size_t i = 0; i < n; ++i) {
       queries[i].begin = b == 0 ? static_cast<int32_t>(i * 5 % 33) : 0;
       queries[i].end = b == 2 ? static_cast<int32_t>(i * 7 % 33) : kAttentionBlock;
     }
-    const AttentionBlock block = {f16 ? static_cast<const void*>(k16.data()) : k.data(),
-                                  f16 ? static_cast<const void*>(v16.data()) : v.data(),
-                                  c.head_dim,
-                                  c.head_dim,
-                                  0.2f,
-                                  c.softcap};
-    const auto attend = f16 ? rows.attend_f16 : rows.attend_f32;
+    const void* const keys[] = {k.data(), k16.data(), k8.data()};
+    const void* const values[] = {v.data(), v16.data(), v8.data()};
+    const AttentionBlock block = {.k = keys[static_cast<int>(kept)],
+                                  .v = values[static_cast<int>(kept)],
+                                  .k_scales = scales.data(),
+                                  .v_scales = scales.data() + n_scales,
+                                  .v_stride = c.head_dim,
+                                  .head_dim = c.head_dim,
+                                  .scale = 0.2f,
+                                  .softcap = c.softcap};
+    const auto attend = kept == Kept::f32   ? rows.attend_f32
+                        : kept == Kept::f16 ? rows.attend_f16
+                                            : rows.attend_int8;
     if (one_by_one) {
       for (AttentionQuery& query : queries) attend(&query, 1, &block);
     } else {
@@ -170,18 +188,18 @@ void run_attention(const RowTable& rows, const AttentionCase& c, bool f16, bool 
 }
 
 TEST_P(Rows, AttentionAgreesForEveryHeadAndNumberOfQueries) {
-  for (const int32_t head_dim : {1, 7, 8, 16, 40, 64, 80, 128}) {
+  for (const int32_t head_dim : {1, 7, 8, 16, 32, 40, 64, 80, 128}) {
     for (const int32_t n_queries : {1, 2, 3, 4, 5, 9}) {
       for (const float softcap : {0.0f, 2.0f}) {
-        for (const bool f16 : {false, true}) {
+        for (const Kept kept : {Kept::f32, Kept::f16, Kept::int8}) {
           const AttentionCase c{head_dim, n_queries, softcap};
           Values a, b, sums_a, sums_b, alone, sums_alone;
-          run_attention(*rows_, c, f16, false, a, sums_a);
-          run_attention(scalar(), c, f16, false, b, sums_b);
+          run_attention(*rows_, c, kept, false, a, sums_a);
+          run_attention(scalar(), c, kept, false, b, sums_b);
           // Scores of head_dim terms of size 1, then up to 96 weighted values.
           expect_close(sums_a, sums_b, 1e-5f, 0);
           expect_close(a, b, 1e-5f, 1e-4f);
-          run_attention(*rows_, c, f16, true, alone, sums_alone);
+          run_attention(*rows_, c, kept, true, alone, sums_alone);
           EXPECT_EQ(a, alone);  // to the bit, whoever shares the block
           EXPECT_EQ(sums_a, sums_alone);
         }
@@ -200,7 +218,14 @@ TEST_P(Rows, NotANumberIsKept) {
   EXPECT_TRUE(std::isnan(out[7]));
   Values k(8 * kAttentionBlock, 1.0f), v(8 * kAttentionBlock, 1.0f), q(8, nan), result(8, 0.0f);
   AttentionQuery query{q.data(), result.data(), -INFINITY, 0, 0, 5};
-  const AttentionBlock block{k.data(), v.data(), 8, 8, 1, 0};
+  const AttentionBlock block{.k = k.data(),
+                             .v = v.data(),
+                             .k_scales = nullptr,
+                             .v_scales = nullptr,
+                             .v_stride = 8,
+                             .head_dim = 8,
+                             .scale = 1,
+                             .softcap = 0};
   rows_->attend_f32(&query, 1, &block);
   EXPECT_TRUE(std::isnan(result[0]) && std::isnan(query.sum));
 }

@@ -77,6 +77,7 @@ void overlay(RowTable& rows, const RowTable& level) {
   take(rows.softcap, level.softcap);
   take(rows.attend_f32, level.attend_f32);
   take(rows.attend_f16, level.attend_f16);
+  take(rows.attend_int8, level.attend_int8);
   take(rows.f32_to_f16, level.f32_to_f16);
 }
 

@@ -17,9 +17,8 @@ size_t blocks_for(int64_t n_tokens) {
 }  // namespace
 
 uint64_t KvCacheShape::bytes_per_token() const {
-  const uint64_t element = type == KvType::f32 ? 4 : 2;
   return uint64_t{2} * static_cast<uint64_t>(n_layers) * static_cast<uint64_t>(n_kv_heads) *
-         static_cast<uint64_t>(head_dim) * element;
+         (kv_part_bytes(type, head_dim) / kKvBlockTokens);
 }
 
 Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheShape& shape,

@@ -9,19 +9,40 @@
 namespace jiang {
 
 inline constexpr int kKvBlockTokens = 32;
+inline constexpr int kKvScaleDims = 32;
 inline constexpr int kWidestHead = 512;  // head_dim; attention's buffers live on the stack
 
-enum class KvType : uint8_t { f32, f16 };
+enum class KvType : uint8_t { f32, f16, int8 };
 
 // One layer's blocks: for each (block, kv_head) its K by dimension, (head_dim, kKvBlockTokens),
 // then its V by token, (kKvBlockTokens, head_dim), so that neither product of attention sums across
-// vector lanes.
+// vector lanes. In int8 each of the two is followed by its f16 scales: one for every token and
+// kKvScaleDims dimensions, (scales, kKvBlockTokens).
 struct KvLayer {
   std::byte* data = nullptr;
   KvType type = KvType::f16;
   int32_t n_kv_heads = 0;
   int32_t head_dim = 0;
 };
+
+constexpr const char* name_of(KvType type) {
+  return type == KvType::f32 ? "f32" : type == KvType::f16 ? "f16" : "int8";
+}
+
+// Bytes of the K, or of the V, of one block and K/V head.
+constexpr size_t kv_part_bytes(KvType type, int32_t head_dim) {
+  const auto dims = static_cast<size_t>(head_dim);
+  const size_t n_scales = (dims + kKvScaleDims - 1) / kKvScaleDims;
+  switch (type) {
+    case KvType::f32:
+      return kKvBlockTokens * dims * 4;
+    case KvType::f16:
+      return kKvBlockTokens * dims * 2;
+    case KvType::int8:
+      return kKvBlockTokens * (dims + 2 * n_scales);
+  }
+  return 0;
+}
 
 // Consecutive rows of the batch that belong to one sequence: row first_row + i is its position
 // start_position + i. `blocks` covers positions [0, start_position + n_rows).

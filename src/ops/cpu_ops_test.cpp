@@ -255,6 +255,59 @@ TEST_F(CpuOpsTest, NanInAKeyIsSeenByItsRowsOnly) {
   for (int64_t i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(out.row(i)[5]), i >= 35) << i;
 }
 
+// ---- an int8 cache: attention over it is attention over rounded keys and values
+
+class Int8Cache : public CpuOpsTest {
+ protected:
+  static constexpr int32_t kTokens = 70, kDim = 40;  // blocks and scales end in the middle
+
+  // Attention of the last row over the whole cache, after `change` had k and v (kTokens, kDim).
+  std::vector<float> attend(const std::function<void(TensorView k, TensorView v)>& change) {
+    Tensor q = random(kTokens, kDim), k = random(kTokens, kDim), v = random(kTokens, kDim);
+    change(k.view(), v.view());
+    AlignedBuffer memory(2 * 3 * kv_part_bytes(KvType::int8, kDim));
+    // Whatever lay there before must not matter.
+    std::memset(memory.data(), 0xff, memory.size());
+    const std::vector<int32_t> blocks = {2, 0, 1};
+    const std::vector<SequenceRows> sequences = {{0, kTokens, 0, blocks}};
+    const KvLayer cache{
+        .data = memory.data(), .type = KvType::int8, .n_kv_heads = 1, .head_dim = kDim};
+    const TensorView out =
+        ops_->attention(q.view(), k.view(), v.view(), &cache, sequences,
+                        {.n_heads = 1, .n_kv_heads = 1, .head_dim = kDim, .scale = 0.2f});
+    return {out.row(kTokens - 1), out.row(kTokens - 1) + kDim};
+  }
+};
+
+TEST_F(Int8Cache, ValuesThatAreWholeStepsComeBackExactly) {
+  // One value for all tokens, so that the weights do not matter: multiples of a power of two.
+  const auto out = attend([](TensorView, TensorView v) {
+    for (int64_t t = 0; t < v.rows; ++t) {
+      for (int64_t d = 0; d < v.cols; ++d)
+        v.row(t)[d] = 0.5f * static_cast<float>(d % 32 == 0 ? -127 : d);
+    }
+  });
+  for (int64_t d = 0; d < kDim; ++d)
+    EXPECT_NEAR(out[static_cast<size_t>(d)], 0.5f * static_cast<float>(d % 32 == 0 ? -127 : d),
+                1e-4f);
+}
+
+TEST_F(Int8Cache, TinyValuesAreZeroAndImpossibleOnesAreSeen) {
+  for (const float value : {1e-9f, 0.0f}) {
+    const auto out = attend([&](TensorView, TensorView v) {
+      for (int64_t t = 0; t < v.rows; ++t) std::fill_n(v.row(t), v.cols, value);
+    });
+    EXPECT_EQ(out, std::vector<float>(kDim, 0.0f));
+  }
+  for (const float value : {NAN, INFINITY, 1e8f}) {
+    const auto by_key = attend([&](TensorView k, TensorView) { k.row(3)[1] = value; });
+    EXPECT_FALSE(std::isfinite(by_key[0])) << value;
+    const auto by_value = attend([&](TensorView, TensorView v) { v.row(3)[1] = value; });
+    EXPECT_FALSE(std::isfinite(by_value[2])) << value;
+    EXPECT_TRUE(std::isfinite(by_value[35])) << "another scale";
+  }
+}
+
 // ---- the arena
 
 TEST_F(CpuOpsTest, KeepMovesAResultToTheMark) {

@@ -2,24 +2,25 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "base/check.h"
+#include "quant/float16.h"
 
 namespace jiang {
 namespace {
 
 static_assert(kernels::kAttentionBlock == kKvBlockTokens,
               "a step of attention is a block of the cache");
-static_assert(kernels::kMaxHeadDim == kWidestHead, "");
+static_assert(kernels::kMaxHeadDim == kWidestHead && kernels::kKvScaleDims == kKvScaleDims, "");
 
 // Queries that share a block while it is in the cache.
 constexpr int32_t kMaxQueries = 64;
 // Below this many products waking the other threads costs more than they save.
 constexpr int64_t kWorthSharing = 32768;
-
-size_t element_bytes(KvType type) { return type == KvType::f32 ? 4 : 2; }
 
 // Where token 0 of (block, kv_head) lies: K for kv = 0, V for kv = 1.
 std::byte* block_address(const KvLayer& cache, int32_t block, int32_t kv_head, int kv) {
@@ -27,8 +28,35 @@ std::byte* block_address(const KvLayer& cache, int32_t block, int32_t kv_head, i
                       static_cast<size_t>(kv_head)) *
                          2 +
                      static_cast<size_t>(kv);
-  return cache.data +
-         index * kKvBlockTokens * static_cast<size_t>(cache.head_dim) * element_bytes(cache.type);
+  return cache.data + index * kv_part_bytes(cache.type, cache.head_dim);
+}
+
+// int8: where the scales of a block's K or V lie.
+template <class Byte>
+auto* scales_of(Byte* part, int64_t head_dim) {
+  using Scale = std::conditional_t<std::is_const_v<Byte>, const uint16_t, uint16_t>;
+  return reinterpret_cast<Scale*>(part + kKvBlockTokens * head_dim);
+}
+
+// Dimensions [0, n), n <= kKvScaleDims, of one token: codes[i * stride], and their scale. Of values
+// that are not finite, or beyond what an f16 scale reaches, the scale says so.
+void store_int8(int8_t* codes, int64_t stride, uint16_t* scale, const float* x, int64_t n,
+                const kernels::RowTable& rows) {
+  float largest = 0;
+  bool is_finite = true;
+  for (int64_t i = 0; i < n; ++i) {
+    largest = std::max(largest, std::abs(x[i]));
+    is_finite &= std::abs(x[i]) <= std::numeric_limits<float>::max();
+  }
+  const float wanted = is_finite ? largest / 127 : std::numeric_limits<float>::quiet_NaN();
+  rows.f32_to_f16(scale, &wanted, 1);
+  const float step = f16_to_f32(*scale);  // as attention will read it
+  const float per_step = step > 0 && std::isfinite(step) ? 1 / step : 0;
+  constexpr float kRound = 12582912;  // 1.5 * 2^23: adding it rounds to a whole number
+  for (int64_t i = 0; i < n; ++i) {
+    const float code = per_step > 0 ? std::clamp(x[i] * per_step, -127.0f, 127.0f) : 0;
+    codes[i * stride] = static_cast<int8_t>(static_cast<int32_t>(code + kRound - kRound));
+  }
 }
 
 // A tile of work: some rows of one sequence, and some of the query heads that share one K/V head.
@@ -132,18 +160,29 @@ void attend_tile(const kernels::RowTable& rows, const Inputs& in, const Sequence
   const int32_t last_key = visible(last_position, n_keys, params).last;
   kernels::AttentionBlock block{.k = nullptr,
                                 .v = nullptr,
+                                .k_scales = nullptr,
+                                .v_scales = nullptr,
                                 .v_stride = in.cache ? params.head_dim : in.v.stride,
                                 .head_dim = params.head_dim,
                                 .scale = params.scale,
                                 .softcap = params.softcap};
-  const auto attend = in.cache && in.cache->type == KvType::f16 ? rows.attend_f16 : rows.attend_f32;
+  const KvType type = in.cache ? in.cache->type : KvType::f32;
+  const auto attend = type == KvType::f32   ? rows.attend_f32
+                      : type == KvType::f16 ? rows.attend_f16
+                                            : rows.attend_int8;
   alignas(64) float keys_by_dimension[kWidestHead * kKvBlockTokens];  // used without a cache only
   for (int32_t b = first_key / kKvBlockTokens; b * kKvBlockTokens < last_key; ++b) {
     const int32_t base = b * kKvBlockTokens;
     if (in.cache) {
       const int32_t id = sequence.blocks[static_cast<size_t>(b)];
-      block.k = block_address(*in.cache, id, tile.kv_head, 0);
-      block.v = block_address(*in.cache, id, tile.kv_head, 1);
+      const std::byte* keys = block_address(*in.cache, id, tile.kv_head, 0);
+      const std::byte* values = block_address(*in.cache, id, tile.kv_head, 1);
+      block.k = keys;
+      block.v = values;
+      if (type == KvType::int8) {
+        block.k_scales = scales_of(keys, params.head_dim);
+        block.v_scales = scales_of(values, params.head_dim);
+      }
     } else {
       gather_keys(keys_by_dimension, in.k, sequence.first_row + base,
                   std::min(kKvBlockTokens, n_keys - base), tile.kv_head, params.head_dim);
@@ -185,6 +224,16 @@ void PagedAttention::store(ThreadPool& pool, const kernels::RowTable& rows, Tens
         std::memcpy(reinterpret_cast<float*>(values) + token * head_dim, value,
                     static_cast<size_t>(head_dim) * sizeof(float));
         scatter(reinterpret_cast<float*>(keys) + token, key, head_dim);
+      } else if (cache.type == KvType::int8) {
+        auto* key_codes = reinterpret_cast<int8_t*>(keys) + token;
+        auto* value_codes = reinterpret_cast<int8_t*>(values) + token * head_dim;
+        for (int64_t d = 0; d < head_dim; d += kKvScaleDims) {
+          const int64_t n = std::min<int64_t>(kKvScaleDims, head_dim - d);
+          const int64_t scale = d / kKvScaleDims * kKvBlockTokens + token;
+          store_int8(key_codes + d * kKvBlockTokens, kKvBlockTokens,
+                     scales_of(keys, head_dim) + scale, key + d, n, rows);
+          store_int8(value_codes + d, 1, scales_of(values, head_dim) + scale, value + d, n, rows);
+        }
       } else {
         rows.f32_to_f16(reinterpret_cast<uint16_t*>(values) + token * head_dim, value, head_dim);
         uint16_t rounded[kWidestHead];

@@ -36,6 +36,7 @@ class Models(Case):
 
     def test_missing_files(self):
         self.refused("run", "/no/such/model.gguf", "-p", "x", says="/no/such/model.gguf")
+        self.refused("run", "/no/such/model.gguf", says="/no/such/model.gguf")  # and no prompt
         self.refused("run", "no-such-model", "-p", "x", says="jiang list")
         self.refused("run", tiny_model()[:-1], "-p", "x", says="did you mean")
         self.refused("perplexity", tiny_model(), "/no/such/text", says="/no/such/text")

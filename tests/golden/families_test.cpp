@@ -117,20 +117,23 @@ TEST_P(Families, SixteenBitFilesAgreeWithTheReference) {
   }
 }
 
-TEST_P(Families, F16CacheIsNothingButRoundedKeysAndValues) {
+TEST_P(Families, ASmallerCacheIsNothingButRoundedKeysAndValues) {
   const auto source = std::make_shared<MemorySource>(make_tiny_model(GetParam(), 3));
   ThreadPool pool(1);
   const auto model = load(source, pool);
   if (model->config().is_encoder) return;  // has no cache
   const auto tokens = some_tokens(kTokens, model->config().vocab_size);
-  const auto ours = run_all(model, pool, tokens, KvType::f16);
   const ReferenceOutput exact = run_reference(*source, tokens);
-  const ReferenceOutput rounded = run_reference(*source, tokens, {.round_kv_to_f16 = true});
-  // Rounding keys and values is the whole of the difference, but for the few that f32 and f64 have
-  // on two sides of a tie: those round to neighbours, and what they add is small in the mean.
-  EXPECT_LT(rms_error(ours, rounded), rms_error(ours, exact) / 4);
-  // And its size: every value off by up to 2^-12 of itself, layer after layer.
-  EXPECT_LT(relative_error(ours, exact), model->config().num_hidden_layers * 8 * 0x1p-12);
+  // Every value off by up to 2^-12 of itself, or 1/254 of the largest, layer after layer.
+  for (const auto& [type, step] : {std::pair(KvType::f16, 0x1p-12), {KvType::int8, 1.0 / 254}}) {
+    const auto ours = run_all(model, pool, tokens, type);
+    const ReferenceOutput rounded = run_reference(*source, tokens, {.kv_type = type});
+    // Rounding keys and values is the whole of the difference, but for the few that f32 and f64
+    // have on two sides of a tie: those round to neighbours, and what they add is small in the
+    // mean.
+    EXPECT_LT(rms_error(ours, rounded), rms_error(ours, exact) / 4);
+    EXPECT_LT(relative_error(ours, exact), model->config().num_hidden_layers * 8 * step);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Families, ::testing::ValuesIn(tiny_fixtures()), test_name);
@@ -175,7 +178,7 @@ TEST_P(SameBits, AtAnyNumberOfThreads) {
 
 TEST_P(SameBits, InAnyChunks) {
   if (is_encoder()) return;
-  for (const KvType type : {KvType::f32, KvType::f16}) {
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::int8}) {
     const auto expected = run_all(model_, pool_, tokens_, type);
     for (const int32_t chunk : {1, 5, 32, 64}) {
       EXPECT_EQ(run_all(model_, pool_, tokens_, type, chunk), expected) << "chunks of " << chunk;
@@ -201,32 +204,34 @@ TEST_P(SameBits, InAnyCompany) {
 
 TEST_P(SameBits, AfterForkAndTrim) {
   if (is_encoder()) return;
-  const auto expected = run_all(model_, pool_, tokens_, KvType::f16);
-  ModelRunner runner(model_, pool_, KvType::f16, kTokens);
-  const size_t width = runner.width(OutputKind::logits);
-  const auto from = [&](size_t first) {
-    return std::vector<float>(expected.begin() + static_cast<ptrdiff_t>(first * width),
-                              expected.end());
-  };
-  const StateId parent = runner.create();
-  runner.run(parent, tokens_);
-  for (const int32_t shared : {0, 31, 32, 50, 64}) {
-    const auto first = static_cast<size_t>(shared);
-    const StateId child = runner.states().fork(parent, shared);
-    ASSERT_NE(child, kNoState);
-    // Another continuation first, so that a block written in spite of being shared would show.
-    const StateId other = runner.states().fork(child, shared);
-    runner.run(other, some_tokens(9, model_->config().vocab_size, 5));
-    EXPECT_EQ(runner.run(child, std::span(tokens_).subspan(first)), from(first))
-        << "forked at " << shared;
-    runner.states().trim(child, 40);
-    EXPECT_EQ(runner.run(child, std::span(tokens_).subspan(40)), from(40)) << "trimmed to 40";
-    runner.states().free(other);
-    runner.states().free(child);
+  for (const KvType type : {KvType::f16, KvType::int8}) {
+    const auto expected = run_all(model_, pool_, tokens_, type);
+    ModelRunner runner(model_, pool_, type, kTokens);
+    const size_t width = runner.width(OutputKind::logits);
+    const auto from = [&](size_t first) {
+      return std::vector<float>(expected.begin() + static_cast<ptrdiff_t>(first * width),
+                                expected.end());
+    };
+    const StateId parent = runner.create();
+    runner.run(parent, tokens_);
+    for (const int32_t shared : {0, 31, 32, 50, 64}) {
+      const auto first = static_cast<size_t>(shared);
+      const StateId child = runner.states().fork(parent, shared);
+      ASSERT_NE(child, kNoState);
+      // Another continuation first, so that a block written in spite of being shared would show.
+      const StateId other = runner.states().fork(child, shared);
+      runner.run(other, some_tokens(9, model_->config().vocab_size, 5));
+      EXPECT_EQ(runner.run(child, std::span(tokens_).subspan(first)), from(first))
+          << "forked at " << shared;
+      runner.states().trim(child, 40);
+      EXPECT_EQ(runner.run(child, std::span(tokens_).subspan(40)), from(40)) << "trimmed to 40";
+      runner.states().free(other);
+      runner.states().free(child);
+    }
+    runner.states().trim(parent, 33);
+    EXPECT_EQ(runner.run(parent, std::span(tokens_).subspan(33)), from(33))
+        << "the parent is as it was";
   }
-  runner.states().trim(parent, 33);
-  EXPECT_EQ(runner.run(parent, std::span(tokens_).subspan(33)), from(33))
-      << "the parent is as it was";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SameBits, ::testing::ValuesIn(tiny_fixtures()), test_name);

@@ -216,6 +216,26 @@ class Reference {
     }
     return t;
   }
+  static double to_f16(double value) { return f16_to_f32(f32_to_f16(static_cast<float>(value))); }
+  static Matrix to_f16(Matrix x) {
+    for (double& value : x.v) value = to_f16(value);
+    return x;
+  }
+  // Heads in steps of 32 dimensions, each rounded to whole multiples of its largest / 127.
+  Matrix to_int8(Matrix x) const {
+    for (size_t head = 0; head < x.v.size(); head += s_.head_dim) {
+      for (size_t d = 0; d < s_.head_dim; d += 32) {
+        double* part = x.v.data() + head + d;
+        const size_t n = std::min<size_t>(32, s_.head_dim - d);
+        double largest = 0;
+        for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(part[i]));
+        const double step = to_f16(largest / 127);
+        for (size_t i = 0; i < n; ++i)
+          part[i] = step > 0 ? std::clamp(std::nearbyint(part[i] / step), -127.0, 127.0) * step : 0;
+      }
+    }
+    return x;
+  }
   Matrix linear(const Matrix& x, const std::string& name) const {
     const Matrix w = projection(name + ".weight");
     Matrix y(x.rows, w.rows);
@@ -294,10 +314,12 @@ class Reference {
   }
 
   Matrix attend(const Matrix& q, Matrix k, Matrix v, size_t window, bool causal) const {
-    if (options_.round_kv_to_f16) {
-      for (Matrix* m : {&k, &v}) {
-        for (double& value : m->v) value = f16_to_f32(f32_to_f16(static_cast<float>(value)));
-      }
+    if (options_.kv_type == KvType::f16) {
+      k = to_f16(std::move(k));
+      v = to_f16(std::move(v));
+    } else if (options_.kv_type == KvType::int8) {
+      k = to_int8(std::move(k));
+      v = to_int8(std::move(v));
     }
     Matrix out(q.rows, q.cols);
     const size_t group = s_.heads / s_.kv_heads, d = s_.head_dim;

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "base/token.h"
+#include "ops/attention.h"
 #include "weights/tensor_source.h"
 
 namespace jiang {
 
 struct ReferenceOptions {
-  bool round_kv_to_f16 = false;  // what an f16 cache does to keys and values
+  KvType kv_type = KvType::f32;  // what a cache of this type does to keys and values
   int context_length =
       0;  // decides between Phi-3's two sets of rope factors; 0: min(trained, 8192)
 };

@@ -64,7 +64,15 @@ Result<RequestStats> run_request(Engine& engine, std::vector<TokenId> prompt, in
   return stream.finish()->stats;
 }
 
-Result<Phases> measure(Engine& engine, int32_t n_prompt, int32_t n_decode, int32_t repeats) {
+struct Sizes {
+  int32_t n_prompt = 512;
+  int32_t n_decode = 64;
+  int32_t depth = 1;  // of the context before the decoded tokens
+  int32_t repeats = 3;
+};
+
+Result<Phases> measure(Engine& engine, const Sizes& sizes) {
+  const auto [n_prompt, n_decode, depth, repeats] = sizes;
   const int32_t vocab = engine.model().config().vocab_size;
   Phases phases;
   const InterruptScope scope;
@@ -79,8 +87,10 @@ Result<Phases> measure(Engine& engine, int32_t n_prompt, int32_t n_decode, int32
       prefill = n_prompt / stats.prefill_seconds;
     }
     if (n_decode > 0) {
-      // One token of prompt; the first answer comes out of the prefill and is not counted.
-      TRY(const RequestStats stats, run_request(engine, prompt_ids(1, vocab, salt), n_decode + 1));
+      // The first answer comes out of the prefill and is not counted. A deep context is computed
+      // once and kept.
+      TRY(const RequestStats stats,
+          run_request(engine, prompt_ids(depth, vocab, depth > 1 ? 0 : salt), n_decode + 1));
       decode = n_decode / stats.decode_seconds;
     }
     progress.update_count(static_cast<uint64_t>(i) + 1, total, "rounds");
@@ -101,9 +111,8 @@ Json phase_json(const Rates& rates, int32_t tokens, double fraction) {
 
 Result<int> run(const std::vector<std::string>& arguments) {
   ModelFlags flags;
-  int32_t n_prompt = 512;
-  int32_t n_decode = 64;
-  int32_t repeats = 3;
+  Sizes sizes;
+  auto& [n_prompt, n_decode, depth, repeats] = sizes;
   bool as_json = false;
   Options options("bench");
   options.positional(flags.model, "MODEL", Options::Need::required, "the model");
@@ -111,9 +120,12 @@ Result<int> run(const std::vector<std::string>& arguments) {
                  "tokens to prefill (default 512), 0: none");
   options.number(n_decode, "-n,--decode-tokens", Range<int32_t>{0, 1 << 20},
                  "tokens to decode (default 64), 0: none");
+  options.number(depth, "-d,--depth", Range<int32_t>{1, 1 << 20},
+                 "tokens of context that decoding begins with (default 1)");
   options.number(repeats, "-r,--repeats", Range<int32_t>{1, 1000},
                  "rounds after one to warm up (default 3)");
   options.flag(as_json, "--json", "as JSON");
+  flags.add_kv_type_to(options, EngineOptions().kv_type);
   flags.add_threads_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
@@ -123,12 +135,12 @@ Result<int> run(const std::vector<std::string>& arguments) {
 
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
-  engine_options.prefix_cache = false;
-  engine_options.context = std::max(n_prompt, n_decode + 1) + 1;
+  engine_options.prefix_cache = depth > 1;
+  engine_options.context = std::max(n_prompt, n_decode + depth) + 1;
   engine_options.max_batch_tokens = std::clamp(n_prompt, 1, 512);
   TRY(const LoadedModel loaded, load(flags, engine_options));
   const ModelConfig& config = loaded.model->config();
-  TRY(const Phases phases, measure(*loaded.engine, n_prompt, n_decode, repeats));
+  TRY(const Phases phases, measure(*loaded.engine, sizes));
   const double read_gb = measure_read_gb_per_s(*loaded.pool);
   const double dot_gop = measure_dot_gop_per_s(*loaded.pool);
 
@@ -156,10 +168,11 @@ Result<int> run(const std::vector<std::string>& arguments) {
         n_prompt, rate, phases.prefill.low(), phases.prefill.high(), gop, 100 * gop / dot_gop);
   }
   if (n_decode > 0) {
-    // The context grows from 1 to n_decode: half of it on average.
+    // The context grows by n_decode: half of them on average.
+    const KvType kv_type = kv_type_named(flags.kv_type).value_or(EngineOptions().kv_type);
     const double bytes = static_cast<double>(loaded.model->bytes_per_token()) +
-                         static_cast<double>(loaded.model->state_bytes_per_token(KvType::f16)) *
-                             (n_decode + 1) / 2.0;
+                         static_cast<double>(loaded.model->state_bytes_per_token(kv_type)) *
+                             (depth + (n_decode - 1) / 2.0);
     const double rate = phases.decode.median();
     const double gb = bytes * rate / 1e9;
     report["decode"] = phase_json(phases.decode, n_decode, gb / read_gb);

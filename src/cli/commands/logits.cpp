@@ -55,6 +55,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.text(prompt, "-p,--prompt", "TEXT", "text in place of ids");
   options.number(top, "--top", Range<int32_t>{1, 1 << 24}, "how many a position (default 5)");
   options.flag(as_json, "--json", "{\"positions\":[{\"top\":[[id,logit],...]},...]}");
+  flags.add_kv_type_to(options, KvType::f32);
   flags.add_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;

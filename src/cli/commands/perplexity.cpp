@@ -123,6 +123,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
                  "tokens of a chunk (default 512, or the trained context if that is less)");
   options.number(max_chunks, "--chunks", Range<int32_t>{0, 1 << 30}, "at most N chunks, 0: all");
   options.flag(as_json, "--json", "as JSON");
+  flags.add_kv_type_to(options, KvType::f32);
   flags.add_threads_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
@@ -132,6 +133,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (against) {
     ModelFlags other_flags = flags;
     other_flags.model = *against;
+    other_flags.kv_type.clear();  // the truth keeps f32
     TRY(other, load(other_flags, evaluation_engine_options()));
     if (other->model->config().vocab_size != loaded.model->config().vocab_size) {
       return fail(

@@ -61,6 +61,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.flag(flags.chat.raw, "--raw", "no chat template: continue the prompt as it stands");
   flags.chat.generation.add_to(options);
   flags.model.add_to(options);
+  flags.model.add_kv_type_to(options, EngineOptions().kv_type);
   options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
   bool no_history = false;
   options.flag(no_history, "--nohistory", "do not keep what is typed in a chat");
@@ -75,6 +76,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (flags.model.model.empty()) {
     return Error{ErrorKind::invalid_argument, message(Message::no_model)};
   }
+  TRY(flags.model.model, find_model(flags.model.model));  // before a prompt is waited for
   // A caller that gives -p may well hold an open pipe as our stdin: waiting for its end could last
   // for ever.
   const bool reads_stdin = !flags.prompt && !stdin_is_terminal();

@@ -14,20 +14,21 @@ Result<int> run(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   bool as_json = false;
   bool template_only = false;
-  std::string kv = "f16";
   Options options("show");
   options.positional(flags.model, "MODEL", Options::Need::required, "the model");
   options.number(flags.context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
                  "tell the memory for this context");
-  options.choice(kv, "--kv", {"f16", "f32"}, "type of the KV cache");
+  flags.add_kv_type_to(options, KvType::f16);
   options.flag(template_only, "--template", "the chat template alone");
   options.flag(as_json, "--json", "as JSON");
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
 
   TRY(const auto source, open_model(flags.model));
-  TRY(Json report, describe_model(*source, {.context = flags.context,
-                                            .kv_type = kv == "f32" ? KvType::f32 : KvType::f16}));
+  TRY(Json report,
+      describe_model(*source, {.context = flags.context,
+
+                               .kv_type = kv_type_named(flags.kv_type).value_or(KvType::f16)}));
   const auto assets = text_assets_of(*source);
   report["tokenizer"] = assets ? assets->tokenizer->describe() : assets.error().message;
   const std::string source_text = assets ? assets->chat_template : "";
@@ -58,7 +59,7 @@ const Command kShow = {
     .summary = "architecture, size, types, memory, template and licence of a model",
     .examples =
         "  jiang show model.gguf\n"
-        "  jiang show model.gguf -c 32768 --kv f32\n"
+        "  jiang show model.gguf -c 32768 --kv-type int8\n"
         "  jiang show model.gguf --json",
     .run = run,
 };

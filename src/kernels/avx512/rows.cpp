@@ -35,6 +35,7 @@ const RowTable kAvx512Rows = {
     .softcap = softcap,
     .attend_f32 = attend<float>,
     .attend_f16 = attend<uint16_t>,
+    .attend_int8 = attend<int8_t>,
     .f32_to_f16 = f32_to_f16,
 };
 

@@ -141,6 +141,21 @@ void f32_to_f16(uint16_t* out, const float* x, int64_t n) {
 
 float element(const float* p) { return *p; }
 float element(const uint16_t* p) { return half_to_float(*p); }
+float element(const int8_t* p) { return *p; }
+
+// What the codes of token t in dimensions [d, d + kKvScaleDims) are to be multiplied by.
+template <class T>
+float scale_of(const uint16_t* scales, int64_t d, int64_t t) {
+  if constexpr (sizeof(T) > 1) return 1;
+  return half_to_float(scales[d / kKvScaleDims * kAttentionBlock + t]);
+}
+
+// Calls run(begin, end) for every run of dimensions with one scale: all of them, but for int8.
+template <class T, class Run>
+void for_each_scale(int64_t head_dim, Run run) {
+  const int64_t n = sizeof(T) > 1 ? head_dim : kKvScaleDims;
+  for (int64_t d = 0; d < head_dim; d += n) run(d, d + n < head_dim ? d + n : head_dim);
+}
 
 template <class T>
 void attend(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* block) {
@@ -153,8 +168,12 @@ void attend(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* bl
     for (int32_t t = query.begin; t < query.end; ++t) {
       const T* key = static_cast<const T*>(block->k) + t;
       float score = 0;
-      for (int64_t d = 0; d < head_dim; ++d)
-        score += query.q[d] * element(key + d * kAttentionBlock);
+      for_each_scale<T>(head_dim, [&](int64_t begin, int64_t end) {
+        float sum = 0;
+        for (int64_t d = begin; d < end; ++d)
+          sum += query.q[d] * element(key + d * kAttentionBlock);
+        score += sum * scale_of<T>(block->k_scales, begin, t);
+      });
       score *= block->scale;
       if (block->softcap != 0) score = block->softcap * tanhf(score / block->softcap);
       scores[t] = score;
@@ -171,7 +190,10 @@ void attend(AttentionQuery* queries, int32_t n_queries, const AttentionBlock* bl
       const float p = expf(scores[t] - max);
       query.sum += p;
       const T* value = static_cast<const T*>(block->v) + t * block->v_stride;
-      for (int64_t d = 0; d < head_dim; ++d) query.out[d] += p * element(value + d);
+      for_each_scale<T>(head_dim, [&](int64_t begin, int64_t end) {
+        const float weight = p * scale_of<T>(block->v_scales, begin, t);
+        for (int64_t d = begin; d < end; ++d) query.out[d] += weight * element(value + d);
+      });
     }
   }
 }
@@ -191,6 +213,7 @@ const RowTable kScalarRows = {
     .softcap = softcap,
     .attend_f32 = attend<float>,
     .attend_f16 = attend<uint16_t>,
+    .attend_int8 = attend<int8_t>,
     .f32_to_f16 = f32_to_f16,
 };
 

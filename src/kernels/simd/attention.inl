@@ -10,6 +10,7 @@ namespace {
 
 inline F load_kv(const float* p) { return load(p); }
 inline F load_kv(const uint16_t* p) { return load_f16(p); }
+inline F load_kv(const int8_t* p) { return load_i8(p); }
 
 // c[i][0..2 kLanes) += sum_k a[i][k] b[k][0..2 kLanes) for i < N <= 4; rows of b lie b_stride
 // apart. Accumulators are named, not indexed: GCC keeps arrays of vectors on the stack.
@@ -65,6 +66,60 @@ inline void multiply(float* const* c, const float* const* a, int64_t n_k, const 
   }
 }
 
+// rows[i] (kAttentionBlock) = the products of each query with every key.
+template <int N, class T>
+inline void score(float* const* rows, const float* const* q, const AttentionBlock* block) {
+  const T* k = (const T*)block->k;
+  for (int64_t t = 0; t < kAttentionBlock; t += 2 * kLanes) {
+    float* shifted[4] = {rows[0] + t, rows[1] + t, rows[2] + t, rows[3] + t};
+    if (sizeof(T) > 1) {
+      multiply_two_vectors<N>(shifted, q, block->head_dim, k + t, (int64_t)kAttentionBlock);
+      continue;
+    }
+    // int8: the dimensions of each scale by themselves
+    const uint16_t* scales = block->k_scales + t;
+    for (int64_t d = 0; d < block->head_dim; d += kKvScaleDims, scales += kAttentionBlock) {
+      float part[4][2 * kLanes] = {};
+      float* parts[4] = {part[0], part[1], part[2], part[3]};
+      const float* some_q[4] = {};
+      for (int i = 0; i < N; ++i) some_q[i] = q[i] + d;
+      const int64_t left = block->head_dim - d;
+      multiply_two_vectors<N>(parts, some_q, left < kKvScaleDims ? left : (int64_t)kKvScaleDims,
+                              k + d * kAttentionBlock + t, (int64_t)kAttentionBlock);
+      for (int i = 0; i < N; ++i) {
+        for (int64_t j = 0; j < 2 * kLanes; j += kLanes)
+          store(shifted[i] + j, fma(load(part[i] + j), load_f16(scales + j), load(shifted[i] + j)));
+      }
+    }
+  }
+}
+
+// out[i] (head_dim) += the first n_keys values, weighted by rows[i].
+template <int N, class T>
+inline void add_values(float* const* out, const float* const* rows, int64_t n_keys,
+                       const AttentionBlock* block) {
+  const T* v = (const T*)block->v;
+  if (sizeof(T) > 1) {
+    multiply<N>(out, rows, n_keys, v, block->v_stride, (int64_t)block->head_dim);
+    return;
+  }
+  const uint16_t* scales = block->v_scales;
+  for (int64_t d = 0; d < block->head_dim; d += kKvScaleDims, scales += kAttentionBlock) {
+    float weight[4][kAttentionBlock];
+    const float* weights[4] = {weight[0], weight[1], weight[2], weight[3]};
+    float* some_out[4] = {};
+    for (int i = 0; i < N; ++i) {
+      some_out[i] = out[i] + d;
+      // Beyond n_keys scales may hold anything; those products are not read.
+      for (int64_t t = 0; t < kAttentionBlock; t += kLanes)
+        store(weight[i] + t, mul(load(rows[i] + t), load_f16(scales + t)));
+    }
+    const int64_t left = block->head_dim - d;
+    multiply<N>(some_out, weights, n_keys, v + d, block->v_stride,
+                left < kKvScaleDims ? left : (int64_t)kKvScaleDims);
+  }
+}
+
 template <int N, class T>
 inline void attend_queries(AttentionQuery* queries, const AttentionBlock* block) {
   const int64_t head_dim = block->head_dim;
@@ -79,10 +134,7 @@ inline void attend_queries(AttentionQuery* queries, const AttentionBlock* block)
     if (queries[i].end > queries[i].begin && queries[i].end > end) end = queries[i].end;
   }
   if (end == 0) return;
-  for (int64_t t = 0; t < kAttentionBlock; t += 2 * kLanes) {
-    float* shifted[4] = {rows[0] + t, rows[1] + t, rows[2] + t, rows[3] + t};
-    multiply_two_vectors<N>(shifted, q, head_dim, (const T*)block->k + t, (int64_t)kAttentionBlock);
-  }
+  score<N, T>(rows, q, block);
 
   for (int i = 0; i < N; ++i) {
     AttentionQuery* query = &queries[i];
@@ -118,8 +170,7 @@ inline void attend_queries(AttentionQuery* queries, const AttentionBlock* block)
       for (int64_t d = 0; d < head_dim; ++d) out[i][d] *= correction;
     }
   }
-  multiply<N>(out, (const float* const*)rows, (int64_t)end, (const T*)block->v, block->v_stride,
-              head_dim);
+  add_values<N, T>(out, (const float* const*)rows, (int64_t)end, block);
 }
 
 template <class T>
