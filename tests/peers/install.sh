@@ -1,17 +1,8 @@
 # Sourced: puts llama.cpp's prebuilt binary (npm node-llama-cpp) under build/peers and sets
 # PEERS_NODE. About 75 MB: the GPU builds that npm would add by itself (700 MB) are left out.
 NODE_LLAMA_CPP=3.22.1
+. tools/node.sh
 ulimit -c 0  # llama.cpp aborts for what it dislikes; nobody wants its core dumps
-
-# node-llama-cpp needs Node 20; where the system's is older, npm's own build of Node 22 is used.
-find_node() {
-  PEERS_NODE=$(command -v node || true)
-  if [ -n "$PEERS_NODE" ] && [ "$("$PEERS_NODE" -p 'process.versions.node.split(".")[0]')" -ge 20 ]; then return; fi
-  command -v npm >/dev/null || fail "needs npm, to install llama.cpp's binary: apt-get install nodejs npm"
-  local machine=x64; [ "$(uname -m)" = aarch64 ] && machine=arm64
-  PEERS_NODE=$PWD/build/peers/node_modules/node-linux-$machine/bin/node
-  [ -x "$PEERS_NODE" ] || npm_install "node-linux-$machine@22"
-}
 
 npm_install() {
   (cd build/peers && npm install --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error "$@" \
@@ -21,7 +12,8 @@ npm_install() {
 install_peers() {
   mkdir -p build/peers
   [ -f build/peers/package.json ] || echo '{"private": true, "type": "module"}' >build/peers/package.json
-  find_node
+  find_node build/peers
+  PEERS_NODE=$NODE
   local machine=x64; [ "$(uname -m)" = aarch64 ] && machine=arm64
   if [ ! -d "build/peers/node_modules/@node-llama-cpp/linux-$machine" ]; then
     say "installing node-llama-cpp $NODE_LLAMA_CPP (llama.cpp's binary, about 75 MB)"

@@ -1,0 +1,137 @@
+import type { Dictionary } from './zh';
+
+export const en: Dictionary = {
+  name: 'English',
+  app: { title: 'jiang · 匠', tagline: 'on your own CPU' },
+  nav: {
+    newChat: 'New chat', agents: 'Agents', models: 'Models', workbench: 'Prompt workbench', history: 'History', settings: 'Settings',
+    menu: 'Open the sidebar', closeMenu: 'Close the sidebar', skip: 'Skip to content', main: 'Main', allHistory: 'All history',
+  },
+  common: {
+    save: 'Save', cancel: 'Cancel', close: 'Close', remove: 'Delete', edit: 'Edit', copy: 'Copy', copied: 'Copied', retry: 'Retry',
+    download: 'Download', more: 'More', back: 'Back', loading: 'Loading…', none: 'None', confirmDelete: 'This cannot be undone.', create: 'New',
+    import: 'Import', export: 'Export', rename: 'Rename', search: 'Search', on: 'On', off: 'Off', yes: 'Yes', no: 'No', optional: 'optional',
+  },
+  gate: {
+    title: 'Knock first',
+    body: 'Open the one-time link that jiang printed in the terminal when it started. Once is enough: this browser will be remembered.',
+    hint: 'Link used or lost? Start jiang again in its terminal and it prints another one.',
+    unreachable: 'jiang does not answer. It may be starting, or it has stopped.',
+    trying: 'Reconnecting…',
+  },
+  welcome: {
+    ask: 'Try asking', skills: 'Skills', greetingPlain: 'Hello. What shall we talk about?', aboutAgent: 'About this agent',
+    temporaryTitle: 'Temporary chat', temporaryBody: 'Nothing said here is saved. It is gone when you close the page.',
+  },
+  small: {
+    title: 'To be honest',
+    body: (model: string) => `This is the small model that comes with the program, ${model}. It only knows C; most other questions are beyond it.`,
+    offer: (title: string, size: string) => `One click fetches a bigger one: ${title} (${size})`,
+    speed: (rate: string) => `about ${rate} tokens/s here, derived from measurements on this machine`,
+    speedUnknown: 'its speed can be measured here once it is installed',
+    noOffer: 'The catalogue has no bigger model that fits this machine.',
+    get: 'Download', later: 'Not now', all: 'See other models',
+  },
+  composer: {
+    placeholder: (name: string) => `Ask ${name}…`, placeholderPlain: 'Say something…', send: 'Send', stop: 'Stop',
+    attach: 'Add a text file', removeFile: (name: string) => `Remove ${name}`, hintEnter: 'Enter sends, Shift+Enter makes a line',
+    hintModEnter: 'Ctrl+Enter sends, Enter makes a line', tooBig: (name: string) => `${name} is too large: 2 MB at most.`,
+    notText: (name: string) => `${name} is not a text file.`, pasted: (n: number) => `Pasted text ${n}`, label: 'Message',
+    drop: 'Drop to add the file', busy: 'Answering; you can write the next message meanwhile.',
+  },
+  message: {
+    you: 'You', copy: 'Copy', edit: 'Edit', regenerate: 'Answer again', continue: 'Continue', remove: 'Delete', undo: 'Undo the last turn',
+    like: 'Good answer', dislike: 'Bad answer', previous: 'Previous version', next: 'Next version', branch: (n: number, of: number) => `${n}/${of}`,
+    branchLabel: (n: number, of: number) => `Version ${n} of ${of}`, stats: 'Statistics', save: 'Send the change', showAll: 'Show all',
+    showLess: 'Show less', removed: 'Deleted', removeTitle: 'Delete this message?', removeBody: 'The replies below it go as well; other branches stay.',
+    earlier: 'Earlier messages', answered: 'Answer complete.', actions: 'Message actions', opening: 'Opening line', editing: 'Edit message',
+    comment: 'What was wrong? (optional)', commentSend: 'Submit', thanks: 'Noted.', attachments: 'Attachments', image: 'Image: click to open in a new window',
+  },
+  status: {
+    waiting: 'Waiting to start…', queued: (n: number) => `In the queue, ${n} ahead`, loading: (model: string, percent: number) => `Loading ${model} ${percent}%`,
+    prefill: (percent: number) => `Reading the prompt ${percent}%`, eta: (time: string) => `about ${time} left`, thinking: 'Thinking…', writing: 'Writing…',
+    stopped: 'Stopped', interrupted: 'The answer was cut off: the server stopped in the middle.', length: 'Length limit reached', error: 'Error',
+    lost: 'Connection lost, reconnecting…', runGone: 'This answer has already ended.', done: 'Done',
+  },
+  thinking: { title: 'Thinking', running: 'Thinking', took: (time: string) => `Thought for ${time}` },
+  stats: {
+    ttft: 'First token', prefill: 'Prompt', decode: 'Speed', tokens: 'tokens', prompt: 'Prompt', generated: 'Generated', cached: 'From cache', context: 'Context',
+    perSecond: 'tokens/s', contextWarning: (percent: number) => `${percent}% of the context is used. Further messages may not fit; a new chat is a good idea.`,
+    newChat: 'New chat with a summary', plainNew: 'New chat', summaryRequest: 'Summarise our conversation so far in a few sentences, so that it can go on in a new one.', summarising: 'Writing a summary…', raise: 'the limit can be raised at start with --ctx',
+  },
+  code: {
+    copy: 'Copy code', download: 'Download code', wrap: 'Wrap lines', run: 'Run', stop: 'Stop', input: 'Input of the program (stdin)',
+    output: 'Output', compileFailed: 'It does not compile', running: 'Compiling and running…', noOutput: 'The program printed nothing.', cut: 'The output is too long; the rest is not shown.',
+    exit: (code: number) => `exit code ${code}`, signal: (name: string) => `ended by signal ${name}`, millis: (ms: number) => `${ms} ms`,
+    stopped: 'Stopped.', warnings: 'Compiler warnings', files: 'Files', text: 'text',
+  },
+  parts: {
+    toolCall: 'Tool call', toolResult: 'Tool result', failed: 'failed', code: 'Code', execution: 'Result', sources: 'Sources',
+    approvalTitle: (name: string) => `The agent wants to use “${name}”`, once: 'Allow once', always: 'Always allow', deny: 'Deny',
+    answered: { once: 'Allowed once', always: 'Always allowed', deny: 'Denied' }, took: (ms: number) => `${ms} ms`,
+  },
+  chat: {
+    untitled: 'New chat', temporary: 'Temporary chat', temporaryOn: 'Temporary chat: not saved', toBottom: 'To the latest', model: 'Model',
+    defaultModel: 'Default model', options: 'Chat options', share: 'Share', shareConversation: 'Share this chat', exportMarkdown: 'Export Markdown', exportJson: 'Export JSON',
+    exportHtml: 'Export web page', deleteTitle: 'Delete this chat?', notFound: 'There is no such chat; it may have been deleted.', log: 'Conversation', api: 'Use via API',
+    system: 'System prompt', systemHint: 'For this chat only; replaces the agent’s instructions.', temperature: 'Temperature', topP: 'Top-p', maxTokens: 'Max tokens', seed: 'Seed', thinking: 'Thinking',
+    thinkingAuto: 'As the model does', parameters: 'Parameters', readOnly: 'Someone shared this chat with you; it can be read only.', folder: 'Folder', noFolder: 'No folder', newFolder: 'Name of a new folder', pin: 'Pin', unpin: 'Unpin',
+    move: 'Move to a folder', shortcuts: 'Shortcuts', startOwn: 'Chat with this agent',
+  },
+  history: {
+    title: 'History', search: 'Search chats', empty: 'No chats yet.', nothing: (q: string) => `Nothing found for “${q}”.`, pinned: 'Pinned',
+    ages: { today: 'Today', yesterday: 'Yesterday', week: 'Last 7 days', month: 'Last 30 days', older: 'Older' }, more: 'Older chats', folders: 'Folders', all: 'All',
+    importTitle: 'Import chats', importHint: 'JSON exported from jiang, ChatGPT or Open WebUI', imported: (n: number, skipped: number) =>
+      skipped > 0 ? `Imported ${n}, skipped ${skipped}.` : `Imported ${n} chats.`, running: 'answering', notJson: 'This is not a JSON file.',
+  },
+  agents: {
+    title: 'Agents', intro: 'Each agent has a character, skills and a first line of its own.', create: 'New agent', import: 'Import', builtIn: 'built in', fromFile: 'file',
+    chat: 'Start chatting', edit: 'Edit', copy: 'Make a copy', copyOf: (name: string) => `${name} copy`, share: 'Share', remove: 'Delete',
+    deleteTitle: (name: string) => `Delete the agent “${name}”?`, name: 'Name', avatar: 'Avatar', avatarHint: 'An emoji, or upload a small picture', upload: 'Upload a picture',
+    introduction: 'Introduction', instructions: 'Instructions', instructionsHint: 'Who it is and how it should act. Visitors never see this.', skills: 'Skills', skillsHint: 'One per line',
+    abilities: 'Abilities', code: 'Code', codeHint: 'Compiles and runs code in an isolated sandbox', web: 'Web', webHint: 'Searches the web and cites sources', opening: 'Opening line',
+    questions: 'Preset questions', questionsHint: 'One per line; one click asks it', addQuestion: 'Add a question', question: (n: number) => `Question ${n}`, removeQuestion: (n: number) => `Remove question ${n}`, model: 'Model', parameters: 'Parameters',
+    preview: 'Preview', sentence: 'From one sentence', sentenceHint: 'For example: a patient teacher who helps children learn pinyin', draft: 'Fill it in for me', drafting: 'Thinking…',
+    byTemplate: 'The model is too small for this; a template was used. Please edit it.', saved: 'Saved', fileError: (file: string, line: number) => `${file}, line ${line}`,
+    fileErrors: 'These files have errors; the last good version stays in use:', dropped: (fields: string) => `These fields have no place here and were not imported: ${fields}`,
+    warning: 'The model may be too small', notFound: 'There is no such agent.', tooLarge: 'The picture is too large: 64 KB at most.', fileHint: (id: string) => `You can also edit the file agents/${id}.toml; it takes effect within a second.`,
+    exportToml: 'Export TOML', exportJson: 'Export JSON', unavailable: 'not available here', details: 'About', nameRequired: 'Please enter a name.', unsaved: 'There are unsaved changes. Leave anyway?',
+    discard: 'Discard changes', readOnlyBuiltIn: 'A built-in agent cannot be changed; make a copy and change that.',
+  },
+  share: {
+    title: 'Share', private: 'Only me', link: 'Anyone with the link', server: 'Everyone on this server', create: 'Create a link', revoke: 'Revoke', revoked: 'The link no longer works',
+    hint: 'Whoever opens the link can chat with it but never sees its instructions.', conversationHint: 'Whoever opens the link can read this chat.', copied: 'Link copied', level: 'Who may open it', existing: 'Existing links', none: 'Nothing is shared.',
+  },
+  models: {
+    title: 'Models', installed: 'Installed', catalogue: 'To download', load: 'Load', unload: 'Unload', loaded: 'loaded', loading: 'loading', default: 'default',
+    makeDefault: 'Make default', memory: (used: string, budget: string) => `Memory: ${used} of ${budget} used`, needs: (size: string) => `needs ${size} of memory`,
+    speed: (rate: string) => `${rate} tokens/s here`, notMeasured: 'not measured yet', context: (n: string) => `context ${n}`, parameters: (n: string) => `${n} parameters`,
+    small: 'small', recommended: 'recommended', doesNotFit: 'not enough memory on this machine', installedMark: 'installed', download: 'Download', cancel: 'Cancel download',
+    progress: (done: string, total: string, rate: string) => `${done} of ${total}, ${rate}/s`, eta: (time: string) => `${time} left`, finished: (name: string) => `${name} is installed.`,
+    failed: 'Download failed', expected: (rate: string) => `about ${rate} tokens/s expected`, licence: 'Licence', empty: 'No model is installed yet.', resume: 'An interrupted download goes on where it stopped.',
+    phases: { resolving: 'finding', downloading: 'downloading', verifying: 'verifying', converting: 'converting', quantizing: 'quantising', packing: 'packing' },
+    capabilities: { tools: 'tools', thinking: 'thinking', embedding: 'embedding' }, noCatalogue: 'The catalogue cannot be read now.',
+  },
+  workbench: {
+    title: 'Prompt workbench', intro: 'One question, two settings, results side by side.', left: 'A', right: 'B', system: 'System prompt', variables: 'Variables', question: 'Question', run: 'Run both', runOne: 'Run this side', stop: 'Stop',
+    variablesHint: 'Write {{name}} in a prompt and give its value here', exact: 'See the exact prompt', exactTitle: 'What the model really reads', segmentTemplate: 'from the template', segmentData: 'from you', tokens: (n: number) => `${n} tokens`,
+    savePreset: 'Save as a preset', saveAgent: 'Save as an agent', presets: 'Presets', presetName: 'Name of the preset', noPresets: 'No presets yet.', apply: 'Use', answer: 'Answer', questionRequired: 'Write a question first.', token: 'token', showTokens: 'Show tokens', showText: 'Show text',
+  },
+  api: {
+    title: 'Use via API', intro: 'The same interface as OpenAI’s: paste the code below and it works.', needsKey: 'Replace YOUR_KEY by a key made in Settings.', keyless: 'From this machine no key is needed.', model: 'Model name',
+  },
+  settings: {
+    title: 'Settings', language: 'Language', auto: 'As the system', theme: 'Appearance', light: 'Light', dark: 'Dark', sendKey: 'Send with', enter: 'Enter', modEnter: 'Ctrl+Enter',
+    stats: 'Show statistics under each answer', defaultModel: 'Default model', keys: 'API keys', newKey: 'New key', keyName: 'Name of the key', keyOnce: 'Shown only this once; copy it now.', noKeys: 'No keys yet.',
+    users: 'People', newUser: 'Add someone', userName: 'Name', role: 'Role', roles: { owner: 'owner', user: 'member', visitor: 'visitor' }, userLink: 'Send them this one-time link:', shares: 'Shared links', feedback: 'Download all feedback (JSONL)', about: 'About',
+    version: (v: string) => `jiang ${v}`, logout: 'Sign out', shortcuts: 'Shortcuts', data: 'Data', offline: 'Everything on this page comes from your own machine; it asks for nothing outside.',
+  },
+  shortcuts: {
+    newChat: 'New chat', search: 'Search', sidebar: 'Toggle the sidebar', stop: 'Stop the answer', focus: 'To the message box', editLast: 'Edit the last message (in an empty box)', help: 'All shortcuts', temporary: 'Temporary chat',
+    copyLast: 'Copy the last answer', copyCode: 'Copy the last code', regenerate: 'Answer again',
+  },
+  errors: {
+    unreachable: 'The server does not answer.', login_required: 'Please sign in first.', unknown: 'Something went wrong.', run_gone: 'The record of this answer has expired.',
+    copy: 'The browser refuses to copy; please select it by hand.',
+  },
+};
