@@ -45,7 +45,7 @@ def compile_program(code, folder, extra):
 
 def check_program(program, sanitize):
     """Returns (list of faults, list of outputs)."""
-    extra = SANITIZE if sanitize else ["-O0"]
+    extra = SANITIZE if sanitize else ["-O1"]
     faults, outputs = [], []
     with tempfile.TemporaryDirectory(prefix="corpus") as folder:
         code, errors, binary = compile_program(program.source("en"), folder, extra)

@@ -3,10 +3,10 @@
 
   generate.py [--out build/corpus] [--seed 1] [--scale 1.0]
 
-pretrain.txt  documents, each followed by a line "<|endoftext|>"
-sft.jsonl     OpenAI messages; sft-valid.jsonl is one in a hundred of them, not trained on
-heldout.jsonl questions with what is expected of the answer (the rule is in corpus/README.md)
-dpo.jsonl     questions for preference pairs, with the same expectations
+pretrain.jsonl  documents, {"text": ...} a line; pretrain-valid.jsonl is one in a hundred of them
+sft.jsonl       OpenAI messages; sft-valid.jsonl likewise
+heldout.jsonl   questions with what is expected of the answer (the rule is in corpus/README.md)
+dpo.jsonl       questions for preference pairs, with the same expectations
 """
 import argparse
 import json
@@ -22,7 +22,6 @@ import grammar  # noqa: E402
 import topicfile  # noqa: E402
 from topicfile import HERE, stable_hash  # noqa: E402
 
-END = "<|endoftext|>"
 SYSTEM = ("你是代码匠，专门处理用户编程需求，通过提示词快速生成C语言代码，并以耐心细致的语气指导用户理解代码及背后的知识点。"
           "你的能力有:\n-解析用户需求，快速生成C语言代码。\n-列出编写代码所需的知识点。\n-鼓励用户学习并理解代码逻辑。")
 PRESETS = [("如何用C语言实现一个简单的计算器？", "calculator/simple"),
@@ -105,11 +104,36 @@ class Outside:
         return grammar.draw(rng.choice(self.says[lang]), rng)
 
 
+class Synonyms:
+    """synonyms.txt: says a phrase in other words, at most two changes at a time."""
+
+    def __init__(self):
+        self.rows = {"zh": [], "en": []}
+        for line in (HERE / "synonyms.txt").read_text(encoding="utf-8").split("\n"):
+            if line.strip() and not line.startswith("#"):
+                words = [w.strip() for w in line[3:].split(" / ")]
+                self.rows[line[:2]].append((words[0], words[1:]))
+
+    def reword(self, phrase, lang, rng):
+        if rng.random() < 0.5:
+            return phrase
+        changes = 0
+        for word, others in rng.sample(self.rows[lang], len(self.rows[lang])):
+            pattern = re.escape(word) if lang == "zh" else rf"\b{re.escape(word)}\b"
+            if re.search(pattern, phrase) and "`" not in phrase:
+                phrase = re.sub(pattern, lambda _: rng.choice(others), phrase, count=1)
+                changes += 1
+                if changes == 2:
+                    break
+        return phrase
+
+
 class Writer:
     def __init__(self, seed):
         self.topics = topicfile.read_topics()
         self.points = topicfile.read_knowledge()
         self.frames, self.small, self.outside = Frames(), read_small_talk(), Outside()
+        self.synonyms = Synonyms()
         self.programs = [p for t in self.topics for p in t.programs]
         self.trained = [p for p in self.programs if not p.held_out]
         self.by_id = {p.id: p for p in self.programs}
@@ -155,7 +179,8 @@ class Writer:
             text = self.frames.say(f"ask broken {lang}", rng, kept, symptom=rng.choice(program.fields["symptom"][lang]))
             return capital(text) + "\n```c\n" + topicfile.localise(program.broken, lang).strip("\n") + "\n```", None
         field, phrase = rng.choice([(f, p) for f in ("np", "vp") for p in program.fields[f][lang]])
-        return capital(self.frames.say(f"ask {field} {lang}", rng, kept, **{field: phrase})), phrase
+        return capital(self.frames.say(f"ask {field} {lang}", rng, kept,
+                                        **{field: self.synonyms.reword(phrase, lang, rng)})), phrase
 
     # Follow-ups: a question and an answer about the program just shown, or None.
 
@@ -446,9 +471,9 @@ def main():
     write_lines(out / "sft-valid.jsonl", [with_system(m, rng) for m in sft[:valid]])
     write_lines(out / "sft.jsonl", [with_system(m, rng) for m in sft[valid:]])
     docs = writer.pretrain(arguments.scale)
-    path = out / "pretrain.txt"
-    path.write_text("".join(doc.strip("\n") + "\n" + END + "\n" for doc in docs), encoding="utf-8")
-    print(f"{path}: {len(docs)} documents, {path.stat().st_size / 1e6:.1f} MB")
+    rows = [{"text": doc.strip("\n")} for doc in docs]
+    write_lines(out / "pretrain-valid.jsonl", rows[:len(rows) // 100])
+    write_lines(out / "pretrain.jsonl", rows[len(rows) // 100:])
     write_lines(out / "heldout.jsonl", held_out)
     write_lines(out / "dpo.jsonl", writer.dpo(arguments.seed, arguments.dpo))
 
