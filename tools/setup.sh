@@ -3,7 +3,7 @@
 # What building and running need; the tests' packages are in ./test.
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libsimdjson-dev \
 libcli11-dev libpcre2-dev libutf8proc-dev libboost-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
-libtomlplusplus-dev libgumbo-dev libseccomp-dev"
+libtomlplusplus-dev libgumbo-dev libseccomp-dev bubblewrap"
 # The web page is built with npm; other Node distributions bring their own npm.
 command -v npm >/dev/null || BUILD_PACKAGES="$BUILD_PACKAGES nodejs npm"
 

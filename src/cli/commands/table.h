@@ -13,6 +13,7 @@ extern const Command kShow;
 extern const Command kList;
 extern const Command kEmbed;
 extern const Command kPerplexity;
+extern const Command kRunCode;
 extern const Command kBench;
 extern const Command kDoctor;
 extern const Command kQuantize;

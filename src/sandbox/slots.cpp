@@ -1,0 +1,81 @@
+#include "sandbox/slots.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "sandbox/box_folder.h"
+
+namespace jiang {
+namespace {
+
+// Users of boxes when we are root: a range that distributions leave alone (systemd's dynamic users
+// end at 65519). Each process of jiang starts somewhere else in it.
+constexpr uid_t kFirstUser = 1'700'000'000;
+constexpr uid_t kUsers = 100'000'000;
+
+uid_t first_user() {
+  static const uid_t kFirst = kFirstUser + std::random_device{}() % kUsers;
+  return kFirst;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Slots>> Slots::create(int n_slots) {
+  const char* tmp = getenv("TMPDIR");
+  std::string root = std::string(tmp && *tmp ? tmp : "/tmp") + "/jiang-box-XXXXXX";
+  if (!mkdtemp(root.data())) {
+    return fail(ErrorKind::io, "{}: no folder for boxes could be made: {}", root, strerror(errno));
+  }
+  // The boxes' users pass through it, and can list nothing.
+  if (chmod(root.c_str(), 0711) != 0) {
+    return fail(ErrorKind::io, "{}: {}", root, strerror(errno));
+  }
+  return std::unique_ptr<Slots>(new Slots(std::move(root), n_slots));
+}
+
+Slots::~Slots() { (void)remove_folder(root_); }
+
+Result<std::unique_ptr<Slots::Slot>> Slots::take() {
+  int index = 0;
+  {
+    std::unique_lock lock(mutex_);
+    given_back_.wait(lock, [&] {
+      return std::find(is_taken_.begin(), is_taken_.end(), false) != is_taken_.end();
+    });
+    index =
+        static_cast<int>(std::find(is_taken_.begin(), is_taken_.end(), false) - is_taken_.begin());
+    is_taken_[index] = true;
+  }
+  std::optional<uid_t> user;
+  if (geteuid() == 0) user = first_user() + static_cast<uid_t>(index);
+  const std::string folder = root_ + "/" + std::to_string(index);
+  std::unique_ptr<Slot> slot(new Slot(*this, index, folder, user));
+  if (mkdir(folder.c_str(), 0700) != 0 || (user && chown(folder.c_str(), *user, *user) != 0)) {
+    return fail(ErrorKind::io, "{}: the box's folder could not be made: {}", folder,
+                strerror(errno));
+  }
+  return slot;
+}
+
+Slots::Slot::~Slot() {
+  // What cannot be removed makes the next run in this slot fail, loudly.
+  (void)remove_folder(folder_);
+  slots_.give_back(index_);
+}
+
+void Slots::give_back(int index) {
+  {
+    const std::lock_guard lock(mutex_);
+    is_taken_[index] = false;
+  }
+  given_back_.notify_one();
+}
+
+}  // namespace jiang

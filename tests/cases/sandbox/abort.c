@@ -1,0 +1,3 @@
+/* expect: signalled ABRT
+ */
+int main(void) { abort(); }

@@ -1,0 +1,10 @@
+/* expect: any
+   never: escaped
+*/
+int main(void) {
+  errno = 0;
+  long r = syscall(438, 0, 0, 0);
+  if (r >= 0) puts("escaped");
+  printf("refused %d\n", errno);
+  return 0;
+}

@@ -1,0 +1,4 @@
+/* expect: any
+ */
+#pragma GCC optimize "O3"
+int main(void) { return 0; }

@@ -1,0 +1,7 @@
+/* expect: exited 0
+   out: ok
+*/
+int main(void) {
+  puts("ok");
+  return 0;
+}

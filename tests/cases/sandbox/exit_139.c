@@ -1,0 +1,3 @@
+/* expect: exited 139
+ */
+int main(void) { return 139; }

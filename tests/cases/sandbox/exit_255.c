@@ -1,0 +1,3 @@
+/* expect: exited 255
+ */
+int main(void) { exit(-1); }

@@ -1,0 +1,3 @@
+/* expect: signalled ILL
+ */
+int main(void) { __builtin_trap(); }

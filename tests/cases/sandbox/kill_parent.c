@@ -1,0 +1,7 @@
+/* expect: any
+ */
+int main(void) {
+  kill(getppid(), SIGKILL);
+  sleep(1);
+  return 0;
+}

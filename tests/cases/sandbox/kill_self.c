@@ -1,0 +1,6 @@
+/* expect: signalled KILL
+ */
+int main(void) {
+  raise(SIGKILL);
+  return 0;
+}

@@ -1,0 +1,14 @@
+/* expect: any
+   never: unbounded
+*/
+int main(void) {
+  char n[32];
+  for (int i = 0; i < 10000000; i++) {
+    sprintf(n, "f%d", i);
+    int f = open(n, O_WRONLY | O_CREAT, 0600);
+    if (f < 0) return 1;
+    close(f);
+  }
+  puts("unbounded");
+  return 0;
+}

@@ -1,0 +1,5 @@
+/* expect: timed_out
+ */
+int main(void) {
+  for (;;) pause();
+}

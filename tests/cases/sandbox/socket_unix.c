@@ -1,0 +1,10 @@
+/* expect: exited 1
+   never: escaped
+*/
+int main(void) {
+  if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0) {
+    puts("escaped");
+    return 0;
+  }
+  return 1;
+}

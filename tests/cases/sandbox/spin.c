@@ -1,0 +1,6 @@
+/* expect: timed_out
+ */
+int main(void) {
+  for (;;)
+    ;
+}

@@ -1,0 +1,7 @@
+/* expect: timed_out
+ */
+int main(void) {
+  signal(SIGXCPU, SIG_IGN);
+  for (;;)
+    ;
+}

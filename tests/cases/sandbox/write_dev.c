@@ -1,0 +1,7 @@
+/* expect: exited 0
+   never: escaped
+*/
+int main(void) {
+  if (open("/dev/escaped", O_WRONLY | O_CREAT, 0600) >= 0) puts("escaped");
+  return 0;
+}
