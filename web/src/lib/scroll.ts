@@ -32,6 +32,11 @@ export class Sticky {
     this.toEnd();
   }
 
+  toTop(): void {
+    this.set(false);
+    this.area.scrollTop = 0;
+  }
+
   release(): void {
     this.set(false);
   }

@@ -80,6 +80,7 @@ export class Chat {
     }
     this.live.clear();
     this.messages.clear();
+    this.conversation = null;
     this.leaf = null;
     this.missing = false;
     this.sending = false;
