@@ -47,6 +47,9 @@ class App {
   }
 
   async start(): Promise<void> {
+    // All at once: the first screen needs them, and a visitor or a stranger is refused some.
+    const others = Promise.all([this.loadSettings(), this.loadAgents(), this.loadModels(), this.loadAbilities()]);
+    others.catch(() => undefined);
     try {
       this.session = await api.getSession();
     } catch {
@@ -58,8 +61,7 @@ class App {
       this.phase = 'login';
       return;
     }
-    // In parallel: the first screen needs all of them, and a visitor may lack some.
-    await Promise.all([this.loadSettings(), this.loadAgents(), this.loadModels(), this.loadAbilities()]);
+    await others;
     this.phase = 'ready';
     this.listen();
   }
