@@ -1,0 +1,49 @@
+// Tool: something that an agent can do: a name, the schema of its arguments, and the function.
+// One file in tools/ and one line in tools/table.cpp.
+//
+// run() may be called from several threads, and may take as long as its own limits allow.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/json_value.h"
+#include "base/result.h"
+#include "sandbox/sandbox.h"
+
+namespace jiang {
+
+// What a person is asked before the first call.
+enum class Permission : uint8_t { none, execute, network };
+// Which switch of the agent turns it on.
+enum class Ability : uint8_t { code, web };
+
+struct ToolContext {
+  Sandbox* sandbox = nullptr;  // null: programs cannot be run here
+  std::string folder;          // of this conversation, kept between calls; "": none
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
+struct ToolOutput {
+  bool ok = true;
+  std::string text;  // for the model
+  Json part = {};    // for people: a Part of docs/api.md, or null
+};
+
+struct Tool {
+  const char* name;
+  const char* description;
+  const char* parameters;  // JSON Schema
+  Permission permission;
+  Ability ability;
+  // An error is told to the model as text: it may try again.
+  Result<ToolOutput> (*run)(const Json& arguments, ToolContext& context);
+};
+
+std::span<const Tool> tools();
+const Tool* find_tool(std::string_view name);
+
+}  // namespace jiang

@@ -1,0 +1,22 @@
+#include "agent/tool.h"
+
+namespace jiang {
+
+// One line per file of this folder.
+extern const Tool kRunC;
+
+std::span<const Tool> tools() {
+  static const Tool kTools[] = {
+      kRunC,
+  };
+  return kTools;
+}
+
+const Tool* find_tool(std::string_view name) {
+  for (const Tool& tool : tools()) {
+    if (tool.name == name) return &tool;
+  }
+  return nullptr;
+}
+
+}  // namespace jiang
