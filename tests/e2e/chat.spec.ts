@@ -221,3 +221,52 @@ test('folders, pins, renaming, and an export that comes back', async ({ page, si
   await expect(page.getByText('导入了 1 个对话。')).toBeVisible();
   await expect(page.getByRole('main').getByRole('link', { name: '新的名字' })).toHaveCount(2);
 });
+
+test('thinking is folded away, told apart, and not copied', async ({ page, site, context }) => {
+  test.skip(site.real, 'a small model does not think');
+  site.setPace(0);
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await page.goto(site.url);
+  await ask(page, '思考一下再回答');
+  await settled(page);
+  const thoughts = page.getByText('先想想要做什么');
+  await expect(thoughts).toHaveCount(0);
+  await answers(page).first().locator('summary').first().click();
+  await expect(thoughts).toBeVisible();
+  await answers(page).first().getByRole('button', { name: '复制', exact: true }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied).toContain('你说的是');
+  expect(copied).not.toContain('先想想');
+});
+
+test('a full context is said, and a new chat takes a summary along', async ({ page, site }) => {
+  test.skip(site.real, 'filling a real context takes too long');
+  site.setPace(0);
+  await page.goto(site.url);
+  await ask(page, '请给一个很长的回答');
+  await settled(page);
+  await expect(page.getByText('上下文已用 100%')).toBeVisible();
+  await button(page, '带着摘要开新对话').click();
+  await expect(presets(page).first()).toBeVisible();
+  const request = page.waitForRequest((sent) => sent.method() === 'POST' && sent.url().endsWith('/conversations'));
+  await ask(page, '接着说');
+  const { settings } = (await request).postDataJSON() as { settings: { system: string } };
+  expect(settings.system).toContain('你是代码匠');
+  expect(settings.system).toContain('写了一个计算器');
+});
+
+test('a server that dies in the middle of an answer leaves what was written, to be continued', async ({ page, site }) => {
+  site.setPace(40);
+  await page.goto(site.url);
+  await presets(page).first().click();
+  await expect(answers(page).first().locator('.prose')).not.toBeEmpty();
+  await site.restart();
+  await expect(answers(page).first()).toHaveAttribute('data-status', 'interrupted', { timeout: 30_000 });
+  await expect(answers(page).first()).toContainText('回答中断了');
+  await expect(answers(page).first().locator('.prose')).not.toBeEmpty();
+  site.setPace(0);
+  await button(page, '继续').click();
+  await settled(page);
+  await page.reload();
+  await settled(page);
+});

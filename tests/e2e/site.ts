@@ -13,24 +13,32 @@ export interface Site {
   /** Logs this browser in (the real server asks for its one-time link). */
   enter(context: BrowserContext): Promise<void>;
   /** Kills the server as a crash would, and starts it again on the same port and data. */
-  restart?: () => Promise<void>;
+  restart: () => Promise<void>;
   /** Writes agents/ID.toml, where the server has such files. */
   writeAgentFile?: (id: string, text: string) => void;
   close(): Promise<void>;
 }
 
 async function mockSite(prefix: string): Promise<Site> {
-  const server = await startMock({ pace: 6, prefillMs: 120, prefix });
+  let server = await startMock({ pace: 6, prefillMs: 120, prefix });
+  const { port } = server.address();
+  const stop = () => new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
   return {
-    url: `http://127.0.0.1:${server.address().port}${prefix}/`,
+    url: `http://127.0.0.1:${port}${prefix}/`,
     real: false,
     setPace: (ms) => (server.world.pace = ms),
     setPrefill: (ms) => (server.world.prefillMs = ms),
     enter: async () => undefined,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    restart: async () => {
+      const { world } = server;
+      await stop();
+      world.crash();
+      server = await startMock({ port, prefix, world });
+    },
+    close: stop,
   };
 }
 

@@ -409,8 +409,7 @@ function asset(dist, request, response, path) {
 }
 
 /** Resolves to the listening server; its `world` is the state. */
-export function startMock({ port = 0, dist = fileURLToPath(new URL('../../build/web/dist', import.meta.url)), prefix = '', pace, prefillMs } = {}) {
-  const world = new World({ pace, prefillMs });
+export function startMock({ port = 0, dist = fileURLToPath(new URL('../../build/web/dist', import.meta.url)), prefix = '', pace, prefillMs, world = new World({ pace, prefillMs }) } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://mock');
     if (!url.pathname.startsWith(`${prefix}/`)) {

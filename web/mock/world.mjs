@@ -84,11 +84,13 @@ export class World {
     answer.run_event = 0;
     answer.status = 'running';
     const emit = (event) => {
+      if (run.dead) return;
       run.events.push({ id: run.events.length + 1, event });
       if (!temporary) answer.run_event = run.events.length;
       for (const wake of run.waiting) wake();
     };
     const finish = (status) => {
+      if (run.dead) return;
       answer.status = status;
       answer.run = null;
       const generated = Array.from(answer.content).length;
@@ -155,6 +157,15 @@ export class World {
     }
     if (conversation) conversation.updated = this.now();
     finish(run.stopped ? 'stopped' : written >= limit ? 'length' : 'done');
+  }
+
+  /** What a crash leaves: answers cut off where they were, and no runs. */
+  crash() {
+    for (const run of this.runs.values()) Object.assign(run, { dead: true, stopped: true });
+    this.runs.clear();
+    for (const message of this.messages.values()) {
+      if (message.status === 'running') Object.assign(message, { status: 'interrupted', run: null });
+    }
   }
 
   startPull(name) {
