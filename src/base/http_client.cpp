@@ -89,6 +89,12 @@ class Url {
     return query.empty() ? text : text + "?" + query;
   }
   std::string shown() const { return origin_as_written() + part(CURLUPART_PATH); }
+  UrlParts parts() const {
+    return {.scheme = scheme(),
+            .host = host(),
+            .port = std::atoi(part(CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str()),
+            .has_user = !part(CURLUPART_USER).empty() || !part(CURLUPART_PASSWORD).empty()};
+  }
   CURLU* get() const { return handle_; }
 
  private:
@@ -279,6 +285,9 @@ class CurlClient : public HttpClient {
                  .body = request.body};
     std::unique_ptr<Connection> connection = take();
     for (int32_t hop = 0;; ++hop) {
+      if (request.allow_url) {
+        TRY_STATUS(request.allow_url(url.parts()));
+      }
       auto outcome = perform(*connection, call, url, hop < request.max_redirects);
       if (!outcome) {
         if (!request.allow_address) give_back(std::move(connection));

@@ -18,6 +18,14 @@
 
 namespace jiang {
 
+// Of a URL, as the one parser that also connects sees it.
+struct UrlParts {
+  std::string scheme;  // "http" or "https"
+  std::string host;    // lower case
+  int32_t port = 0;
+  bool has_user = false;  // user:password@
+};
+
 struct HttpRequestOptions {
   std::string method = "GET";
   std::string url = {};
@@ -32,6 +40,8 @@ struct HttpRequestOptions {
   // Called with the numeric address before each connection; an error refuses it (SSRF guard).
   // Such a request goes through no proxy and over no older connection: both hide the address.
   std::function<Status(std::string_view host, std::string_view address)> allow_address = {};
+  // Called with every hop's URL before it is asked; an error refuses it.
+  std::function<Status(const UrlParts& url)> allow_url = {};
   // Called with each piece of the body as it comes; then HttpResponse::body stays empty. An error
   // ends the transfer and is returned.
   std::function<Status(std::string_view piece)> on_body = {};

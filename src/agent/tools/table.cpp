@@ -4,10 +4,12 @@ namespace jiang {
 
 // One line per file of this folder.
 extern const Tool kRunC;
+extern const Tool kWebFetch;
 
 std::span<const Tool> tools() {
   static const Tool kTools[] = {
       kRunC,
+      kWebFetch,
   };
   return kTools;
 }
