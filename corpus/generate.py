@@ -76,6 +76,30 @@ def read_small_talk():
     return items
 
 
+def read_compare():
+    """talk/compare.txt: pairs of things, and how they differ."""
+    items = []
+    for line in (HERE / "talk/compare.txt").read_text(encoding="utf-8").split("\n"):
+        if line.startswith("=== "):
+            items.append({})
+        elif found := re.match(r"(pair|say) (zh|en): (.*)", line):
+            items[-1][found[1], found[2]] = found[3].split(" / ") if found[1] == "pair" else found[3]
+        elif line.strip() and not line.startswith("#"):
+            raise topicfile.TopicError(f"compare.txt: unknown line {line!r}")
+    return items
+
+
+def roughened(text, lang, rng):
+    """As people type: another C, no full stop, small letters. One question in five."""
+    if rng.random() > 0.2:
+        return text
+    if lang == "zh":
+        text = text.replace("C语言", rng.choice(["c语言", "C 语言", "C语言"]))
+        return text.rstrip("。？！") if rng.random() < 0.5 else text
+    text = rng.choice([text, text.lower() if "`" not in text and '"' not in text else text])
+    return text.rstrip(".?!") if rng.random() < 0.5 else text
+
+
 class Outside:
     def __init__(self):
         self.slots, self.ask, self.kept, self.says = {}, {}, {}, {}
@@ -133,7 +157,7 @@ class Writer:
         self.topics = topicfile.read_topics()
         self.points = topicfile.read_knowledge()
         self.frames, self.small, self.outside = Frames(), read_small_talk(), Outside()
-        self.synonyms = Synonyms()
+        self.synonyms, self.compare = Synonyms(), read_compare()
         self.programs = [p for t in self.topics for p in t.programs]
         self.trained = [p for p in self.programs if not p.held_out]
         self.by_id = {p.id: p for p in self.programs}
@@ -179,8 +203,8 @@ class Writer:
             text = self.frames.say(f"ask broken {lang}", rng, kept, symptom=rng.choice(program.fields["symptom"][lang]))
             return capital(text) + "\n```c\n" + topicfile.localise(program.broken, lang).strip("\n") + "\n```", None
         field, phrase = rng.choice([(f, p) for f in ("np", "vp") for p in program.fields[f][lang]])
-        return capital(self.frames.say(f"ask {field} {lang}", rng, kept,
-                                        **{field: self.synonyms.reword(phrase, lang, rng)})), phrase
+        said = self.synonyms.reword(phrase, lang, rng)
+        return roughened(capital(self.frames.say(f"ask {field} {lang}", rng, kept, **{field: said})), lang, rng), phrase
 
     # Follow-ups: a question and an answer about the program just shown, or None.
 
@@ -282,6 +306,15 @@ class Writer:
             text += f"\n\n{lead}\n\n" + self.code(program, lang) + "\n\n" + self.steps(program, lang)
         return [("user", question), ("assistant", text + "\n\n" + self.frames.say(f"close {lang}", rng))]
 
+    def compare_conversation(self, lang, rng, kept=False):
+        item = rng.choice(self.compare)
+        pair = list(item["pair", lang])
+        rng.shuffle(pair)
+        question = roughened(capital(self.frames.say(f"ask pair {lang}", rng, kept, a=pair[0], b=pair[1])), lang, rng)
+        if not kept and held_out_question(question):
+            return None
+        return [("user", question), ("assistant", item["say", lang] + "\n\n" + self.frames.say(f"close {lang}", rng))]
+
     def small_conversation(self, lang, rng, kept=False):
         items = [i for i in self.small if i["kept" if kept else "ask"][lang]]
         item = rng.choice(items)
@@ -323,6 +356,8 @@ class Writer:
         for lang in LANGS:
             for _ in range(round(800 * scale)):
                 add(self.small_conversation(lang, rng))
+                if rng.random() < 0.5:
+                    add(self.compare_conversation(lang, rng))
             for _ in range(round(1500 * scale)):
                 add(self.outside_conversation(lang, rng))
         # Small talk before or after a program: the context changes, the answers do not.
@@ -368,8 +403,9 @@ class Writer:
         for lang in LANGS:
             for _ in range(round(300 * scale)):
                 docs.append("\n\n".join(t for _, t in self.small_conversation(lang, rng)))
-                talk = self.outside_conversation(lang, rng)
-                if talk:
+                for talk in (self.outside_conversation(lang, rng), self.compare_conversation(lang, rng)):
+                    if talk is None:
+                        continue
                     docs.append("\n\n".join(t for _, t in talk))
         rng.shuffle(docs)
         return docs
@@ -415,7 +451,8 @@ class Writer:
             ask(program, LANGS[i % 2], "combination")
         for lang in LANGS:
             for question, refuse in [(lambda: self.outside.question(lang, rng, kept=True), True)] * 30 + \
-                    [(lambda: self.small_conversation(lang, rng, kept=True)[0][1], False)] * 10:
+                    [(lambda: self.small_conversation(lang, rng, kept=True)[0][1], False),
+                     (lambda: self.compare_conversation(lang, rng, kept=True)[0][1], False)] * 10:
                 for _ in range(100):
                     if add({"kind": "outside" if refuse else "about", "lang": lang,
                             "messages": [{"role": "user", "content": question()}]}):
