@@ -19,6 +19,7 @@ MAY_USE = {
     "hub": ["base"],
     "storage": ["base"],
     "sandbox": ["base"],
+    "judge": ["base", "sandbox"],
     "train": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "convert"],
     "install": ["base", "tensor", "quant", "weights", "convert", "hub"],
     "runtime": ["base", "tensor", "weights", "text", "model", "engine", "chat", "hub"],
@@ -26,7 +27,7 @@ MAY_USE = {
     "server": ["base", "tensor", "text", "model", "engine", "chat", "hub", "storage", "sandbox",
                "install", "runtime", "agent"],
     "cli": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "engine",
-            "chat", "convert", "hub", "storage", "sandbox", "train", "install", "runtime", "agent",
+            "chat", "convert", "hub", "storage", "sandbox", "judge", "train", "install", "runtime", "agent",
             "server"],
 }
 # Each external header lives behind one wrapper, in one folder.

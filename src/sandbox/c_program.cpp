@@ -149,6 +149,7 @@ Result<CRun> run_c(Sandbox& sandbox, const CProgram& program) {
   }
   SandboxRequest run;
   run.command = {"/work/program"};
+  run.command.insert(run.command.end(), program.arguments.begin(), program.arguments.end());
   run.input = program.input;
   run.folder = work.path();
   run.limits = program.run_limits;

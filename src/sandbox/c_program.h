@@ -12,7 +12,8 @@ namespace jiang {
 
 struct CProgram {
   std::string source;
-  std::string input = {};  // stdin of its run
+  std::string input = {};                   // stdin of its run
+  std::vector<std::string> arguments = {};  // argv[1] and on
   // Regular files of this folder lie beside the program when it runs, and what it writes comes
   // back into it. "": none.
   std::string folder = {};

@@ -15,6 +15,7 @@ std::span<const Command> commands() {
       kList,
       kEmbed,
       kPerplexity,
+      kEval,
       kRunCode,
       kBench,
       kDoctor,

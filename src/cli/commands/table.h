@@ -14,6 +14,7 @@ extern const Command kList;
 extern const Command kEmbed;
 extern const Command kPerplexity;
 extern const Command kRunCode;
+extern const Command kEval;
 extern const Command kBench;
 extern const Command kDoctor;
 extern const Command kQuantize;
