@@ -7,9 +7,9 @@ namespace jiang {
 namespace {
 
 struct Block {
-  std::string_view tag;   // behind ```
-  std::string_view body;  // up to the closing fence
-  size_t end = 0;         // behind the closing fence
+  std::string_view tag = {};   // behind ```
+  std::string_view body = {};  // up to the closing fence
+  size_t end = 0;              // behind the closing fence
   bool closed = false;
 };
 
@@ -50,11 +50,14 @@ uint32_t next_character(std::string_view text, size_t& at) {
 }  // namespace
 
 std::optional<std::string> first_c_program(std::string_view answer) {
+  size_t from = 0;
   size_t begin = 0;
-  for (size_t from = 0; auto block = next_block(answer, from, begin); from = block->end) {
-    if (block->tag != "c" && block->tag != "C" && !block->tag.empty()) continue;
-    if (!block->closed) return std::nullopt;
-    return std::string(block->body);
+  while (const auto block = next_block(answer, from, begin)) {
+    if (block->tag == "c" || block->tag == "C" || block->tag.empty()) {
+      if (!block->closed) return std::nullopt;
+      return std::string(block->body);
+    }
+    from = block->end;
   }
   return std::nullopt;
 }
