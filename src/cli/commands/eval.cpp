@@ -53,6 +53,8 @@ Result<EvalRecipe> read_eval_recipe(const std::string& path) {
   }
   EvalRecipe recipe;
   TRY(recipe.model, get_string_or(*table, "model", "", path));
+  // A name of an installed model, or a path from the recipe's folder.
+  if (recipe.model.find('/') != std::string::npos) recipe.model = beside(path, recipe.model);
   TRY(const std::string questions, get_string(*table, "questions", path));
   recipe.questions = beside(path, questions);
   TRY(recipe.system, get_string_or(*table, "system", "", path));
@@ -172,7 +174,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (!go_on) return 0;
 
   TRY(EvalRecipe recipe, read_eval_recipe(recipe_path));
-  if (flags.model.empty()) flags.model = beside(recipe_path, recipe.model);
+  if (flags.model.empty()) flags.model = recipe.model;
   if (flags.model.empty()) {
     return fail(ErrorKind::invalid_argument, "{}: eval.model is missing, and no MODEL was given",
                 recipe_path);
