@@ -21,8 +21,8 @@ struct Verdict {
   bool behaves = false;     // passes all cases of one alternative
   bool has_points = false;  // a list of knowledge points with at least half of those expected
   bool right_language = false;
-  bool refuses = false;  // says how to get a bigger model, and writes no program
-  std::string reason;    // the first thing that is wrong, or ""
+  bool refuses = false;     // says how to get a bigger model, and writes no program
+  std::string reason = {};  // the first thing that is wrong, or ""
 };
 
 // What needs no compiler: program, points, language, refusal.
