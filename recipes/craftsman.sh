@@ -10,7 +10,7 @@ mkdir -p "$work"
 
 python3 corpus/generate.py
 [ -f "$work/tokenizer/tokenizer.json" ] ||
-  "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 8192
+  "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 4096
 [ -f "$work/pretrained/model.safetensors" ] || "$jiang" train pretrain recipes/craftsman-pretrain.toml
 [ -f "$work/sft/model.safetensors" ] || "$jiang" train sft recipes/craftsman-sft.toml
 last=sft
