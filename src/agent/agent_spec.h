@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json_value.h"  // Json by value
 #include "base/result.h"
 
 namespace jiang {
@@ -28,6 +28,8 @@ struct AgentSpec {
   bool built_in = false;  // not in the file: 代码匠 itself
 };
 
+// What a file of an agent may be named.
+bool is_agent_id(std::string_view id);
 // Errors name the line ("craftsman.toml:7: ...") or the key.
 Result<AgentSpec> parse_agent_toml(std::string_view text, std::string_view id,
                                    std::string_view where);

@@ -110,6 +110,8 @@ constexpr Summary kSummaries[] = {
     {"doctor", "CPU、内存、带宽，以及哪些模型跑得动"},
     {"quantize", "把模型量化为 GGUF 文件"},
     {"imatrix", "从文本收集重要性矩阵"},
+    {"backup", "把对话和用户的数据库复制成一个文件"},
+    {"restore", "用备份替换数据库，原来的保留在旁边"},
     {"completion", "输出 bash、zsh 或 fish 的补全脚本"},
     {"dev make-model", "生成真实形状的随机权重模型"},
     {"dev quant-error", "各量化类型的误差"},

@@ -32,7 +32,8 @@ Json to_json(const Conversation& conversation) {
       {"created", conversation.created},
       {"updated", conversation.updated},
       {"leaf", text_or_null(conversation.leaf)},
-      {"settings", conversation.settings.is_object() ? conversation.settings : Json::object()}};
+      {"settings", conversation.settings.is_object() ? conversation.settings : Json::object()},
+      {"running", conversation.running}};
   if (!conversation.snippet.empty()) json["snippet"] = conversation.snippet;
   return json;
 }

@@ -21,6 +21,8 @@ std::span<const Command> commands() {
       kDoctor,
       kQuantize,
       kImatrix,
+      kBackup,
+      kRestore,
       kCompletion,
       kDevMakeModel,
       kDevQuantError,

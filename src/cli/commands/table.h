@@ -19,6 +19,8 @@ extern const Command kBench;
 extern const Command kDoctor;
 extern const Command kQuantize;
 extern const Command kImatrix;
+extern const Command kBackup;
+extern const Command kRestore;
 extern const Command kCompletion;
 extern const Command kDevMakeModel;
 extern const Command kDevQuantError;
