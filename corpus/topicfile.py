@@ -271,7 +271,11 @@ def read_topic(path):
 
 def read_topics(only=None):
     paths = sorted((HERE / "topics").glob("*.txt"))
-    return [read_topic(p) for p in paths if only is None or only in p.name]
+    topics = [read_topic(p) for p in paths if only is None or only in p.name]
+    names = [t.name for t in topics]
+    if len(set(names)) != len(names):
+        raise TopicError(f"two files of one topic: {sorted(n for n in names if names.count(n) > 1)}")
+    return topics
 
 
 def read_knowledge():
