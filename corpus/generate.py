@@ -471,7 +471,7 @@ class Writer:
             question, phrase = self.question(program, lang, rng)
             if question not in seen and not held_out_question(question):
                 seen.add(question)
-                items.append(self.expectation(program, lang, phrase, "dpo", question))
+                items.append({"prompt": question, **self.expectation(program, lang, phrase, "dpo", question)})
         return items
 
 

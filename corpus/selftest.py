@@ -14,6 +14,7 @@ import check  # noqa: E402
 import explain  # noqa: E402
 import generate  # noqa: E402
 import grammar  # noqa: E402
+import score  # noqa: E402
 import topicfile  # noqa: E402
 
 
@@ -90,6 +91,20 @@ class Generated(unittest.TestCase):
         asked = {m["content"] for row in self.sft for m in row["messages"] if m["role"] == "user"}
         for question, _ in generate.PRESETS:
             self.assertIn(question, asked)
+
+
+class Scored(unittest.TestCase):
+    def test_the_corpus_answer_beats_a_wrong_one_and_that_beats_none(self):
+        writer = generate.Writer(1)
+        program = writer.by_id["gcd/lcm"]
+        line = writer.expectation(program, "en", None, "dpo", "lcm")
+        rng = generate.random.Random(1)
+        answer = writer.answer(program, "en", rng)
+        self.assertEqual(score.score(answer, line), 9)
+        self.assertEqual(score.score(answer.replace("gcd(a, b) * b", "gcd(a, b)"), line), 5)
+        self.assertEqual(score.score(answer.replace("int a, b;", "int a b;"), line), 3)
+        self.assertEqual(score.score(answer.split("```")[0], line), 1)
+        self.assertEqual(score.score(writer.answer(program, "zh", rng), line), 7)
 
 
 class Parts(unittest.TestCase):
