@@ -86,7 +86,7 @@ test('undo gives the question back, delete takes one branch only', async ({ page
 });
 
 test('@smoke a reload in the middle of an answer loses and doubles nothing', async ({ page, site }) => {
-  site.setPace(25);
+  site.setPace(150);
   await page.goto(site.url);
   await presets(page).first().click();
   await expect(answers(page).first().locator('.prose')).not.toBeEmpty();
@@ -101,7 +101,7 @@ test('@smoke a reload in the middle of an answer loses and doubles nothing', asy
 });
 
 test('a second browser sees the same history and the running answer', async ({ page, site, browser, watch }) => {
-  site.setPace(25);
+  site.setPace(150);
   await page.goto(site.url);
   await presets(page).first().click();
   await expect(answers(page).first().locator('.prose')).not.toBeEmpty();
@@ -120,7 +120,7 @@ test('a second browser sees the same history and the running answer', async ({ p
 });
 
 test('leaving for another chat and coming back finds the answer', async ({ page, site }) => {
-  site.setPace(20);
+  site.setPace(150);
   await page.goto(site.url);
   await presets(page).first().click();
   await expect(answers(page).first().locator('.prose')).not.toBeEmpty();

@@ -124,7 +124,7 @@ export const en: Dictionary = {
     title: 'Settings', language: 'Language', auto: 'As the system', theme: 'Appearance', light: 'Light', dark: 'Dark', sendKey: 'Send with', enter: 'Enter', modEnter: 'Ctrl+Enter',
     stats: 'Show statistics under each answer', defaultModel: 'Default model', keys: 'API keys', newKey: 'New key', keyName: 'Name of the key', keyOnce: 'Shown only this once; copy it now.', noKeys: 'No keys yet.',
     users: 'People', newUser: 'Add someone', userName: 'Name', role: 'Role', roles: { owner: 'owner', user: 'member', visitor: 'visitor' }, userLink: 'Send them this one-time link:', shares: 'Shared links', feedback: 'Download all feedback (JSONL)', about: 'About',
-    version: (v: string) => `jiang ${v}`, logout: 'Sign out', shortcuts: 'Shortcuts', data: 'Data', offline: 'Everything on this page comes from your own machine; it asks for nothing outside.',
+    version: (v: string) => `jiang ${v}`, logout: 'Sign out', shortcuts: 'Shortcuts', data: 'Data', licences: 'Licences of the software used', offline: 'Everything on this page comes from your own machine; it asks for nothing outside.',
   },
   shortcuts: {
     newChat: 'New chat', search: 'Search', sidebar: 'Toggle the sidebar', stop: 'Stop the answer', focus: 'To the message box', editLast: 'Edit the last message (in an empty box)', help: 'All shortcuts', temporary: 'Temporary chat',

@@ -123,7 +123,7 @@ export const zh = {
     title: '设置', language: '语言', auto: '跟随系统', theme: '外观', light: '浅色', dark: '深色', sendKey: '发送键', enter: 'Enter', modEnter: 'Ctrl+Enter',
     stats: '显示每条回答的统计', defaultModel: '默认模型', keys: 'API 密钥', newKey: '新建密钥', keyName: '密钥名称', keyOnce: '只显示这一次，请现在复制。', noKeys: '还没有密钥。',
     users: '成员', newUser: '添加成员', userName: '名字', role: '身份', roles: { owner: '主人', user: '成员', visitor: '访客' }, userLink: '把这个一次性链接发给对方：', shares: '分享链接', feedback: '下载全部反馈（JSONL）', about: '关于',
-    version: (v: string) => `jiang ${v}`, logout: '退出登录', shortcuts: '快捷键', data: '数据', offline: '这个页面的一切都来自你自己的机器，不向外部请求任何东西。',
+    version: (v: string) => `jiang ${v}`, logout: '退出登录', shortcuts: '快捷键', data: '数据', licences: '所用软件的许可', offline: '这个页面的一切都来自你自己的机器，不向外部请求任何东西。',
   },
   shortcuts: {
     newChat: '新对话', search: '搜索', sidebar: '收起侧栏', stop: '停止回答', focus: '到输入框', editLast: '编辑上一句（输入框为空时）', help: '快捷键一览', temporary: '临时对话',

@@ -134,7 +134,10 @@ class App {
           if (up && lost) this.catchUp();
           lost = !up;
         },
-      }).catch(() => undefined);
+      }).catch((cause: unknown) => {
+        // The session was ended elsewhere: what is on screen is no longer this person's to see.
+        if (cause instanceof ApiError && cause.status === 401) this.phase = 'login';
+      });
     };
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) {

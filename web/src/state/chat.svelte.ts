@@ -58,6 +58,8 @@ export class Chat {
 
   private readonly lines = new Map<string, AbortController>();
   private generation = 0;
+  /** Counts what this page added or took away, so that an older answer of the server cannot undo it. */
+  private changes = 0;
 
   reset(agentId: string | null, temporary: boolean, model = ''): void {
     this.leave();
@@ -105,8 +107,14 @@ export class Chat {
   private async load(id: string): Promise<void> {
     const { generation } = this;
     try {
-      const { conversation, messages } = await api.getConversation(id);
-      if (generation !== this.generation) return;
+      let answered: Awaited<ReturnType<typeof api.getConversation>>;
+      let changes: number;
+      do {
+        ({ changes } = this);
+        answered = await api.getConversation(id);
+        if (generation !== this.generation) return;
+      } while (changes !== this.changes);
+      const { conversation, messages } = answered;
       const followedLeaf = this.conversation?.leaf === this.leaf;
       if (this.conversation === null || followedLeaf) this.leaf = conversation.leaf;
       this.take(conversation);
@@ -142,6 +150,7 @@ export class Chat {
   }
 
   private add(message: Message): Message {
+    this.changes += 1;
     this.messages.set(message.id, reactive(message));
     return this.messages.get(message.id) ?? message;
   }
@@ -167,9 +176,15 @@ export class Chat {
     })
       .catch(async () => {
         // The run is gone (404): the conversation has the whole message.
+        if (this.temporary) {
+          message.status = 'interrupted';
+          return;
+        }
+        // Not at once: a server that still calls it running must not be asked in a circle.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        if (this.lines.get(id) !== line) return;
         this.lines.delete(id);
-        if (this.temporary) message.status = 'interrupted';
-        else await this.refresh();
+        await this.refresh();
       })
       .finally(() => {
         if (this.lines.get(id) !== line) return;
@@ -298,6 +313,7 @@ export class Chat {
       const gone = this.tree.subtree(message.id);
       const { ids } = this.tree.siblings(message);
       const index = ids.indexOf(message.id);
+      this.changes += 1;
       for (const id of gone) {
         this.lines.get(id)?.abort();
         this.messages.delete(id);
