@@ -1,6 +1,7 @@
 #include "chat/answer_reader.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 namespace jiang {
@@ -8,6 +9,16 @@ namespace {
 
 // The last tokens of a prompt that may hold parts of one character.
 constexpr size_t kCharacterTokens = 8;
+
+// Nine letters and digits: Mistral's templates take no other ids.
+std::string new_call_id() {
+  constexpr std::string_view kCharacters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device device;
+  std::string id;
+  for (int i = 0; i < 9; ++i) id += kCharacters[device() % kCharacters.size()];
+  return id;
+}
 
 }  // namespace
 
@@ -17,6 +28,7 @@ AnswerReader::AnswerReader(std::shared_ptr<const Tokenizer> tokenizer, StopStrin
       decoder_(std::move(tokenizer)),
       parser_(std::move(options.output)),
       stops_(std::move(stops)),
+      markers_(std::move(options.markers)),
       wants_logprobs_(options.wants_logprobs) {}
 
 void AnswerReader::continue_after(std::span<const TokenId> prompt) {
@@ -31,7 +43,11 @@ bool AnswerReader::feed(const TokenEvent& token, std::deque<ChatEvent>& out) {
       entry.top.push_back(token_text(top.id, top.logprob));
     logprobs_.push_back(std::move(entry));
   }
-  return show(parser_.feed(decoder_.feed(token.id)), false, out);
+  std::string text = decoder_.feed(token.id);
+  for (const auto& [marker, marker_text] : markers_) {
+    if (marker == token.id) text += marker_text;
+  }
+  return show(parser_.feed(text), false, out);
 }
 
 void AnswerReader::finish(std::deque<ChatEvent>& out) {
@@ -45,6 +61,16 @@ bool AnswerReader::show(std::vector<OutputEvent> events, bool is_end, std::deque
     if (event.kind == OutputEvent::Kind::reasoning) {
       logprobs_.clear();  // those of content are told, as OpenAI does
       out.push_back(ReasoningDelta{std::move(event.text)});
+      continue;
+    }
+    if (event.kind == OutputEvent::Kind::call_name) {
+      push_text(stops_.finish(), out);
+      out.push_back(ToolCallDelta{.index = n_calls_++, .id = new_call_id(), .name = event.text});
+      continue;
+    }
+    if (event.kind == OutputEvent::Kind::call_arguments) {
+      logprobs_.clear();
+      out.push_back(ToolCallDelta{.index = n_calls_ - 1, .arguments = std::move(event.text)});
       continue;
     }
     StopStrings::Fed fed = stops_.feed(event.text);

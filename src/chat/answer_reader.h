@@ -5,6 +5,7 @@
 #include <deque>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "chat/backend.h"
@@ -18,6 +19,8 @@ class AnswerReader {
  public:
   struct Options {
     OutputParser::Options output = {};
+    // Special tokens that the parser reads; others give no text.
+    std::vector<std::pair<TokenId, std::string>> markers = {};
     bool wants_logprobs = false;
   };
   AnswerReader(std::shared_ptr<const Tokenizer> tokenizer, StopStrings stops, Options options);
@@ -30,6 +33,7 @@ class AnswerReader {
   void finish(std::deque<ChatEvent>& out);
 
   const std::optional<std::string>& stop_string() const { return stop_string_; }
+  bool has_calls() const { return n_calls_ > 0; }
 
  private:
   bool show(std::vector<OutputEvent> events, bool is_end, std::deque<ChatEvent>& out);
@@ -40,7 +44,9 @@ class AnswerReader {
   StreamDecoder decoder_;
   OutputParser parser_;
   StopStrings stops_;
+  const std::vector<std::pair<TokenId, std::string>> markers_;
   const bool wants_logprobs_;
+  int32_t n_calls_ = 0;
   std::vector<TokenTextLogprobs> logprobs_;  // of tokens whose text has not been shown yet
   std::optional<std::string> stop_string_;
 };

@@ -1,5 +1,6 @@
 #include "chat/local_backend.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -7,8 +8,10 @@
 #include <utility>
 
 #include "base/json_value.h"
+#include "chat/answer_grammar.h"
 #include "chat/answer_reader.h"
 #include "chat/reasoning_traits.h"
+#include "chat/tool_traits.h"
 
 namespace jiang {
 namespace {
@@ -31,7 +34,7 @@ class LocalStream final : public ChatStream {
   }
   ChatProgress progress() const override {
     const auto [done, all] = stream_.prefill_progress();
-    return {.prefilled = done, .prompt_tokens = all};
+    return {.queue_position = stream_.queue_position(), .prefilled = done, .prompt_tokens = all};
   }
 
  private:
@@ -79,7 +82,7 @@ void LocalStream::end() {
       .error = finish.error, .stop_string = reader_.stop_string(), .stats = finish.stats};
   switch (finish.reason) {
     case FinishReason::stop:
-      event.reason = ChatFinishReason::stop;
+      event.reason = reader_.has_calls() ? ChatFinishReason::tool_calls : ChatFinishReason::stop;
       break;
     case FinishReason::length:
       event.reason = ChatFinishReason::length;
@@ -101,7 +104,11 @@ void LocalStream::end() {
 class LocalBackend final : public ChatBackend {
  public:
   LocalBackend(const ChatModel& chat, Engine& engine)
-      : chat_(chat), engine_(engine), reasoning_(reasoning_traits(chat.assets())) {}
+      : chat_(chat),
+        engine_(engine),
+        reasoning_(reasoning_traits(chat.assets())),
+        tools_(tool_traits(chat)),
+        grammars_(chat, reasoning_.markers, *tools_.dialect) {}
 
   Result<std::unique_ptr<ChatStream>> start(ChatRequest request) override;
   Result<int32_t> count_tokens(const ChatRequest& request) override {
@@ -113,25 +120,17 @@ class LocalBackend final : public ChatBackend {
  private:
   Result<Prompt> make_prompt(const ChatRequest& request) const;
   Result<Prompt> chat_prompt(const ChatRequest& request) const;
+  Result<std::vector<PromptSegment>> render(const ChatRequest& request, const Json& extra) const;
 
   const ChatModel& chat_;
   Engine& engine_;
   const ReasoningTraits reasoning_;
+  const ToolTraits tools_;
+  AnswerGrammars grammars_;
 };
 
-Status check_supported(const ChatRequest& request) {
-  if (!request.tools.is_null() && !request.tools.empty() &&
-      request.tool_choice.kind != ToolChoice::Kind::none) {
-    return fail(ErrorKind::unsupported, "tools are not supported yet");
-  }
-  if (request.format.kind != ResponseFormat::Kind::text) {
-    return fail(ErrorKind::unsupported, "a response format other than text is not supported yet");
-  }
-  return ok();
-}
-
 ChatCapabilities LocalBackend::capabilities() const {
-  return {.tools = false,
+  return {.tools = tools_.by_template,
           .thinking = !reasoning_.markers.open.empty(),
           .embeddings = engine_.model().config().is_encoder,
           .context = engine_.context()};
@@ -169,10 +168,29 @@ Status cut_after(std::vector<PromptSegment>& segments, std::string_view content)
   return ok();
 }
 
+Result<std::vector<PromptSegment>> LocalBackend::render(const ChatRequest& request,
+                                                        const Json& extra) const {
+  const bool add_prompt = !request.continues_last;
+  const bool in_words = !tools_.by_template && (has_tools(request) || have_calls(request.messages));
+  if (!in_words) return chat_.render(request.messages, request.tools, add_prompt, extra);
+  TRY(Json messages, tools_in_words(request.messages, request.tools));
+  auto segments = chat_.render(messages, nullptr, add_prompt, extra);
+  const bool may_join = messages.size() > 1 && messages[0].is_object() && messages[1].is_object() &&
+                        messages[0].value("role", Json()) == "system" &&
+                        messages[1].value("role", Json()) == "user" &&
+                        messages[1].value("content", Json()).is_string();
+  if (segments || !may_join) return segments;
+  // A template without system messages: the first user's message carries it.
+  messages[1]["content"] = messages[0].value("content", std::string()) + "\n\n" +
+                           messages[1].value("content", std::string());
+  messages.erase(0);
+  return chat_.render(messages, nullptr, add_prompt, extra);
+}
+
 Result<Prompt> LocalBackend::chat_prompt(const ChatRequest& request) const {
   Json extra = request.template_extra;
   TRY_STATUS(set_thinking(extra, reasoning_, request.thinking));
-  TRY(auto segments, chat_.render(request.messages, nullptr, !request.continues_last, extra));
+  TRY(auto segments, render(request, extra));
   Prompt prompt;
   if (request.continues_last) {
     const Json* last = request.messages.empty() ? nullptr : &request.messages.back();
@@ -192,16 +210,30 @@ Result<Prompt> LocalBackend::chat_prompt(const ChatRequest& request) const {
 }
 
 Result<std::unique_ptr<ChatStream>> LocalBackend::start(ChatRequest request) {
-  TRY_STATUS(check_supported(request));
   TRY(StopStrings stops, StopStrings::create(std::move(request.stop)));
   TRY(Prompt prompt, make_prompt(request));
 
   const bool is_raw = request.raw_text || !request.raw_ids.empty();
-  AnswerReader::Options options{.wants_logprobs = request.top_logprobs >= 0};
-  if (!is_raw && !request.continues_last) {
+  const bool calls = has_tools(request);
+  if (is_raw && calls) {
+    return fail(ErrorKind::unsupported, "tools need messages, not a raw prompt");
+  }
+  const int32_t room = engine_.context() - static_cast<int32_t>(prompt.ids.size());
+  const bool is_answer = !is_raw && !request.continues_last;  // not the rest of one
+  TRY(const auto constraint,
+      grammars_.constraint(
+          request,
+          {.is_raw = !is_answer,
+           .begins_in_reasoning = prompt.begins_in_reasoning,
+           .max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room)}));
+  AnswerReader::Options options{.markers = grammars_.markers(),
+                                .wants_logprobs = request.top_logprobs >= 0};
+  if (is_answer) {
     options.output = {.reasoning = reasoning_.markers,
                       .begins_in_reasoning = prompt.begins_in_reasoning};
   }
+  const bool reads_calls = calls && request.tool_choice.kind != ToolChoice::Kind::none;
+  if (reads_calls) options.output.dialect = tools_.dialect;
   AnswerReader reader(chat_.assets().tokenizer, std::move(stops), std::move(options));
   if (prompt.continues_text) reader.continue_after(prompt.ids);
 
@@ -210,8 +242,9 @@ Result<std::unique_ptr<ChatStream>> LocalBackend::start(ChatRequest request) {
                                      .max_tokens = request.max_tokens,
                                      .sampling = std::move(request.sampling),
                                      .stop_ids = {ends.begin(), ends.end()},
-                                     .constraint = nullptr,
-                                     .top_logprobs = request.top_logprobs}));
+                                     .constraint = constraint,
+                                     .top_logprobs = request.top_logprobs,
+                                     .notify = std::move(request.notify)}));
   return std::unique_ptr<ChatStream>(
       std::make_unique<LocalStream>(std::move(stream), std::move(reader)));
 }
