@@ -73,7 +73,10 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(const Json&
 
 // The part that the id covers comes first.
 Json content_json(const Manifest& manifest) {
-  Json json = {{"files", files_json(manifest.files)}};
+  Json json = {{"files", Json::array()}};
+  for (const ManifestFile& file : manifest.files) {  // not how sure we were when it came
+    json["files"].push_back({{"name", file.name}, {"sha256", file.sha256}, {"bytes", file.bytes}});
+  }
   if (!manifest.settings.is_empty()) json["settings"] = settings_json(manifest.settings);
   return json;
 }
@@ -86,6 +89,7 @@ Json manifest_json(const Manifest& manifest) {
                {"type", manifest.type},     {"created", manifest.created}};
   const Json content = content_json(manifest);
   for (const auto& [key, value] : content.items()) json[key] = value;
+  json["files"] = files_json(manifest.files);
   json["quantised_from"] = files_json(manifest.quantised_from);
   json["originals_kept"] = manifest.originals_kept;
   return json;

@@ -82,7 +82,9 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (flags.model.model.empty()) {
     return Error{ErrorKind::invalid_argument, message(Message::no_model)};
   }
-  TRY(flags.model.model, find_model(flags.model.model));  // before a prompt is waited for
+  // Before a prompt is waited for.
+  TRY(flags.model.model,
+      find_or_pull(flags.model.model, yes ? Assent::given : Assent::ask, flags.model.threads));
   // A caller that gives -p may well hold an open pipe as our stdin: waiting for its end could last
   // for ever.
   const bool reads_stdin = !flags.prompt && !stdin_is_terminal();
@@ -97,8 +99,6 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (!is_chat && (!flags.prompt || flags.prompt->empty())) {
     return fail(ErrorKind::invalid_argument, "the prompt is empty; give one with -p or a pipe");
   }
-  TRY(flags.model.model,
-      find_or_pull(flags.model.model, yes ? Assent::given : Assent::ask, flags.model.threads));
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
   TRY(LoadedModel loaded, load(flags.model, engine_options));
