@@ -228,15 +228,17 @@ void StepEngine::advance_evaluation() {
 }
 
 void StepEngine::publish_stats() {
-  if (!runner_) return;
   const std::lock_guard lock(mutex_);
+  stats_.memory_bytes = plan_.committed;
+  if (!runner_) return;
   stats_ = {.running = scheduler_->n_running(),
             .waiting = scheduler_->n_waiting(),
             .free_state_tokens = states_->free_tokens(),
             .steps = runner_->n_steps,
             .prompt_tokens = runner_->n_prompt_tokens,
             .generated_tokens = runner_->n_generated_tokens,
-            .cached_tokens = runner_->n_cached_tokens};
+            .cached_tokens = runner_->n_cached_tokens,
+            .memory_bytes = plan_.committed};
 }
 
 void StepEngine::stop_everything() {

@@ -112,6 +112,7 @@ struct EngineStats {
   uint64_t prompt_tokens = 0;
   uint64_t generated_tokens = 0;
   uint64_t cached_tokens = 0;
+  uint64_t memory_bytes = 0;  // weights, state and workspace
 };
 
 class Engine {

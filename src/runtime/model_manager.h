@@ -20,10 +20,10 @@
 namespace jiang {
 
 struct ModelStatus {
-  std::string name;
-  std::string path;      // "" for a remote model
-  std::string provider;  // "local", or the remote provider's name
-  uint64_t bytes = 0;    // of its weights on disk
+  std::string name = {};
+  std::string path = {};      // "" for a remote model
+  std::string provider = {};  // "local", or the remote provider's name
+  uint64_t bytes = 0;         // of its weights on disk
   bool loaded = false;
   bool loading = false;
   double load_progress = 0;   // 0 to 1 while loading
@@ -52,6 +52,17 @@ struct ModelManagerOptions {
   std::string home = {};                 // "": jiang_home()
 };
 
+// Models that are no files of ours: remote LLM APIs ("provider/model"), agents ("agent:NAME"). Any
+// thread; knows() and names() answer at once.
+class BackendSource {
+ public:
+  virtual ~BackendSource() = default;
+  virtual std::vector<std::string> names() const = 0;
+  virtual bool knows(const std::string& name) const = 0;
+  virtual std::string provider(const std::string& name) const = 0;
+  virtual Result<std::unique_ptr<ChatBackend>> open(const std::string& name) = 0;
+};
+
 class ModelManager {
  public:
   static Result<std::unique_ptr<ModelManager>> create(ModelManagerOptions options);
@@ -59,14 +70,19 @@ class ModelManager {
 
   // Adds a model by an explicit name (jiang serve NAME=PATH); installed ones are known by theirs.
   virtual Status add(std::string name, std::string path) = 0;
+  virtual void add_source(std::shared_ptr<BackendSource> source) = 0;
   // `name`: an added, installed, bundled or remote ("provider/model") one. not_found has a
   // did-you-mean. `keep_alive` replaces the default for this model from now on.
   virtual Result<ModelLease> acquire(const std::string& name,
                                      std::optional<std::chrono::seconds> keep_alive = {}) = 0;
+  // The model if it is loaded already, under exactly this name: never waits.
+  virtual std::optional<ModelLease> acquire_loaded(const std::string& name) = 0;
+  // As soon as nobody uses it.
   virtual Status unload(const std::string& name) = 0;
   virtual std::vector<ModelStatus> list() const = 0;
   // What is used when a request names no model; "" when there is none at all.
   virtual std::string default_model() const = 0;
+  virtual uint64_t memory_budget() const = 0;  // bytes
 };
 
 }  // namespace jiang

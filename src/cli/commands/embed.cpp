@@ -1,30 +1,20 @@
 // jiang embed: a vector for each line of text.
-#include <cmath>
-
 #include "base/json_value.h"
 #include "cli/commands/table.h"
 #include "cli/loaded_model.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "runtime/embedding.h"
 
 namespace jiang {
 namespace {
 
 constexpr size_t kMaxInputBytes = size_t{256} << 20;
 
-// (n_tokens, dim) -> (dim)
-std::vector<double> pooled(TensorView hidden, const std::string& pool) {
-  std::vector<double> out(static_cast<size_t>(hidden.cols));
-  const int64_t only = pool == "cls" ? 0 : hidden.rows - 1;
-  const bool is_mean = pool == "mean";
-  for (int64_t i = is_mean ? 0 : only; i < hidden.rows; ++i) {
-    for (int64_t d = 0; d < hidden.cols; ++d) out[static_cast<size_t>(d)] += hidden.row(i)[d];
-    if (!is_mean) break;
-  }
-  if (is_mean) {
-    for (double& x : out) x /= static_cast<double>(hidden.rows);
-  }
-  return out;
+Pooling pooling_of(const std::string& word) {
+  if (word == "mean") return Pooling::mean;
+  if (word == "cls") return Pooling::cls;
+  return word == "last" ? Pooling::last : Pooling::model;
 }
 
 Result<int> run(const std::vector<std::string>& arguments) {
@@ -49,9 +39,10 @@ Result<int> run(const std::vector<std::string>& arguments) {
   }
 
   TRY(const LoadedModel loaded, load(flags, evaluation_engine_options(), ModelKind::any));
-  const ModelConfig& config = loaded.model->config();
-  if (pool == "model") pool = config.is_encoder ? config.pooling : "mean";
-  if (!normalize && !no_normalize) normalize = config.is_encoder;
+  const EmbeddingOptions embedding_options{.pooling = pooling_of(pool),
+                                           .normalize = normalize      ? Normalize::yes
+                                                        : no_normalize ? Normalize::no
+                                                                       : Normalize::model};
   TRY(const std::string input, read_stdin(kMaxInputBytes));
 
   if (as_json) TRY_STATUS(print("{\"embeddings\":["));
@@ -60,26 +51,22 @@ Result<int> run(const std::vector<std::string>& arguments) {
     const size_t end = std::min(input.find('\n', begin), input.size());
     const std::string_view line = std::string_view(input).substr(begin, end - begin);
     begin = end + 1;
-    const auto ids = loaded.text.tokenizer->encode(line, EncodeOptions{.add_specials = true});
     ++line_number;
-    if (ids.empty()) {
+    const EmbeddingInput one{.text = std::string(line)};
+    if (embedding_ids(*loaded.text.tokenizer, one).empty()) {
       return fail(ErrorKind::invalid_argument,
                   "line {} of standard input is empty: it has no tokens to embed", line_number);
     }
-    TRY(const Tensor hidden, loaded.engine->evaluate(ids, OutputKind::hidden_states));
-    std::vector<double> vector = pooled(hidden.view(), pool);
-    double squares = 0;
-    for (const double x : vector) squares += x * x;
-    if (!std::isfinite(squares)) {
+    auto embedding = embed(*loaded.engine, *loaded.text.tokenizer, one, embedding_options);
+    if (!embedding && embedding.error().kind == ErrorKind::bad_numbers) {
       return fail(ErrorKind::bad_numbers, "{}: line {} gives no numbers; the weights are damaged",
                   loaded.path, line_number);
     }
-    if (normalize && squares > 0) {
-      for (double& x : vector) x /= std::sqrt(squares);
-    }
+    if (!embedding) return embedding.error();
+    const std::vector<float>& vector = embedding->vector;
     std::string text = as_json && line_number > 1 ? ",[" : "[";
     for (size_t i = 0; i < vector.size(); ++i) {
-      text += fmt::format("{}{}", i > 0 ? "," : "", static_cast<float>(vector[i]));
+      text += fmt::format("{}{}", i > 0 ? "," : "", vector[i]);
     }
     TRY_STATUS(print(text + (as_json ? "]" : "]\n")));
   }

@@ -1,0 +1,53 @@
+// A model's files -> something that runs: found, opened, packed, with its tokenizer and an engine.
+// The CLI's commands and the ModelManager load through here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "engine/engine.h"
+#include "hub/manifest.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+#include "weights/tensor_source.h"
+
+namespace jiang {
+
+// Destroyed bottom up: the engine before the model that it works with.
+struct LocalModel {
+  std::string path;
+  std::shared_ptr<const TensorSource> source;
+  std::shared_ptr<const Model> model;
+  TextAssets text;
+  ModelSettings settings;  // that lie beside the weights: template, parameters
+  std::unique_ptr<Engine> engine;
+};
+
+// An encoder (BERT) has no next token; where one is needed, the error names `jiang embed`.
+enum class ModelKind : uint8_t { any, decoder };
+
+struct LocalModelOptions {
+  EngineOptions engine = {};
+  int32_t context = 0;  // as --ctx asks for it; 0: as its settings or `engine` say
+  ModelKind kind = ModelKind::any;
+  std::function<void(uint64_t, uint64_t)> progress = {};  // bytes packed, bytes in all
+};
+
+// Finds and opens the file; refuses, with numbers, what cannot fit into memory.
+Result<std::shared_ptr<const TensorSource>> open_model(const std::string& reference);
+uint64_t weight_file_bytes(const TensorSource& source);
+
+// The tokenizer and template that lie in or beside the weights.
+Result<TextAssets> text_assets_of(const TensorSource& source);
+// The text side of a model, or of a file or folder that holds only a tokenizer.
+Result<TextAssets> load_tokenizer(const std::string& reference);
+
+// `pool` outlives the result.
+Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, ThreadPool& pool,
+                                    const LocalModelOptions& options);
+
+}  // namespace jiang
