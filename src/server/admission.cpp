@@ -1,0 +1,138 @@
+#include "server/admission.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+namespace jiang {
+namespace {
+
+constexpr double kHalvingSeconds = 60;
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Admission::Ticket::~Ticket() { owner_->leave(*this); }
+
+int32_t Admission::Ticket::position() const {
+  const std::lock_guard lock(owner_->mutex_);
+  if (has_slot_) return 0;
+  const auto place = std::find(owner_->waiting_.begin(), owner_->waiting_.end(), this);
+  return static_cast<int32_t>(place - owner_->waiting_.begin()) + 1;
+}
+
+void Admission::Ticket::charge(int64_t tokens) {
+  const std::lock_guard lock(owner_->mutex_);
+  // What was served long ago counts less and less.
+  const double now = now_seconds();
+  if (now - owner_->halved_at_ > kHalvingSeconds) {
+    owner_->halved_at_ = now;
+    for (auto& [name, account] : owner_->accounts_) account.tokens /= 2;
+    std::erase_if(owner_->accounts_, [](const auto& entry) {
+      const Account& account = entry.second;
+      return account.n_running == 0 && account.n_waiting == 0 && account.tokens < 1;
+    });
+  }
+  owner_->accounts_[account_].tokens += static_cast<double>(tokens);
+}
+
+Admission::Entry Admission::enter(std::string name, std::function<void()> on_slot) {
+  auto ticket = std::make_shared<Ticket>(shared_from_this(), name);
+  std::optional<ApiError> refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    Account& account = accounts_[name];
+    const auto n_waiting = static_cast<int32_t>(waiting_.size());
+    if (n_waiting >= options_.max_waiting) {
+      refusal = {.status = 503,
+                 .message = fmt::format("the server is busy: {} requests wait already", n_waiting),
+                 .code = "server_is_overloaded",
+                 .retry_after = retry_after()};
+    } else if (account.n_waiting >= options_.max_waiting_per_account) {
+      refusal = {.status = 429,
+                 .message = fmt::format("{} requests of yours wait already", account.n_waiting),
+                 .code = "rate_limit_exceeded",
+                 .retry_after = retry_after()};
+    } else {
+      ticket->on_slot_ = std::move(on_slot);
+      ticket->number_ = ++next_number_;
+      ++account.n_waiting;
+      waiting_.push_back(ticket.get());
+    }
+  }
+  if (refusal) return {nullptr, std::move(refusal)};
+  grant();
+  return {std::move(ticket), {}};
+}
+
+void Admission::grant() {
+  std::vector<std::function<void()>> granted;
+  {
+    const std::lock_guard lock(mutex_);
+    while (n_running_ < options_.slots + options_.reserve) {
+      Ticket* best = nullptr;
+      const Account* best_account = nullptr;
+      for (Ticket* ticket : waiting_) {
+        const Account& account = accounts_[ticket->account_];
+        if (account.n_running >= options_.slots) continue;
+        const auto is_before = [](const Account& a, const Account& b) {
+          return a.n_running != b.n_running ? a.n_running < b.n_running : a.tokens < b.tokens;
+        };
+        if (best == nullptr || is_before(account, *best_account)) {
+          best = ticket;
+          best_account = &account;
+        }
+      }
+      if (best == nullptr) break;
+      waiting_.erase(std::find(waiting_.begin(), waiting_.end(), best));
+      Account& account = accounts_[best->account_];
+      --account.n_waiting;
+      ++account.n_running;
+      ++n_running_;
+      best->has_slot_ = true;
+      started_[best->number_] = now_seconds();
+      granted.push_back(std::move(best->on_slot_));
+    }
+  }
+  for (const auto& on_slot : granted) on_slot();
+}
+
+void Admission::leave(Ticket& ticket) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto account = accounts_.find(ticket.account_);
+    if (ticket.has_slot_) {
+      --account->second.n_running;
+      --n_running_;
+      const auto started = started_.find(ticket.number_);
+      seconds_per_answer_ += 0.1 * (now_seconds() - started->second - seconds_per_answer_);
+      started_.erase(started);
+    } else if (ticket.number_ > 0) {
+      --account->second.n_waiting;
+      waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &ticket));
+    }
+  }
+  grant();
+}
+
+int Admission::retry_after() const {
+  const double per_second = std::max(1, options_.slots) / std::max(0.01, seconds_per_answer_);
+  const double wait = static_cast<double>(waiting_.size()) / per_second;
+  return static_cast<int>(std::clamp(std::ceil(wait), 1.0, 120.0));
+}
+
+int32_t Admission::n_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int32_t>(waiting_.size());
+}
+
+int32_t Admission::n_running() const {
+  const std::lock_guard lock(mutex_);
+  return n_running_;
+}
+
+}  // namespace jiang

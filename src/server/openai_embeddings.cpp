@@ -1,0 +1,139 @@
+// POST /v1/embeddings: encoders, and decoders whose hidden states are pooled.
+#include <cstring>
+
+#include "base/json_value.h"
+#include "runtime/embedding.h"
+#include "server/answer.h"
+#include "server/fields.h"
+#include "server/openai.h"
+#include "text/base64.h"
+
+namespace jiang {
+namespace {
+
+constexpr size_t kMaxInputs = 2048;
+
+struct EmbeddingBody {
+  std::string model = {};
+  Json input = {};
+  std::optional<std::string> encoding_format = {};
+  std::optional<int64_t> dimensions = {};
+
+  void fields(Fields& f) {
+    f.text("model", model);
+    f.json("input", input);
+    f.choice("encoding_format", encoding_format, {"float", "base64"});
+    f.integer("dimensions", dimensions, 1, INT32_MAX);
+    f.without_effect("user");
+  }
+};
+
+bool is_ids(const Json& list) {
+  return list.is_array() && !list.empty() && list.front().is_number();
+}
+
+std::optional<ApiError> read_inputs(const Json& input, std::vector<EmbeddingInput>& out) {
+  const auto refuse = [](const std::string& what) {
+    return bad_request("input " + what, "input", "invalid_value");
+  };
+  const auto read_one = [&](const Json& value) {
+    EmbeddingInput& one = out.emplace_back();
+    if (value.is_string() && !value.get_ref<const std::string&>().empty()) {
+      one.text = value.get<std::string>();
+      return true;
+    }
+    if (!is_ids(value)) return false;
+    for (const Json& id : value) {
+      const int64_t number = id.is_number_integer() ? id.get<int64_t>() : -1;
+      if (number < 0 || number > INT32_MAX) return false;
+      one.ids.push_back(static_cast<TokenId>(number));
+    }
+    return true;
+  };
+  const char* const kWhat = "must be text, token ids, or a list of these; none of them empty";
+  if (input.is_string() || is_ids(input)) {
+    if (!read_one(input)) return refuse(kWhat);
+    return std::nullopt;
+  }
+  if (!input.is_array() || input.empty()) return refuse(kWhat);
+  if (input.size() > kMaxInputs) return refuse(fmt::format("has more than {} items", kMaxInputs));
+  for (const Json& item : input) {
+    if (!read_one(item)) return refuse(kWhat);
+  }
+  return std::nullopt;
+}
+
+// Little-endian floats, as all clients read them.
+std::string base64_of(const std::vector<float>& vector) {
+  std::string bytes(vector.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), vector.data(), bytes.size());
+  return encode_base64(bytes);
+}
+
+void embed_all(const ResponderPtr& responder, LoadedModelEntry& model,
+               const std::vector<EmbeddingInput>& inputs, const EmbeddingBody& body,
+               const HeaderList& headers) {
+  const auto refuse = [&](const ApiError& error) {
+    responder->send(error_response(Dialect::openai, error));
+  };
+  if (model.engine() == nullptr || model.chat_model() == nullptr) {
+    return refuse(bad_request("'" + model.name() + "' is a remote model without embeddings here",
+                              "model", "unsupported"));
+  }
+  Json data = Json::array();
+  int64_t n_tokens = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    auto embedding = embed(*model.engine(), model.chat_model()->tokenizer(), inputs[i], {});
+    if (!embedding) {
+      ApiError error = api_error(embedding.error());
+      error.param = "input";
+      if (embedding.error().kind == ErrorKind::too_large) {
+        const auto n = embedding_ids(model.chat_model()->tokenizer(), inputs[i]).size();
+        const int32_t context = model.engine()->context();
+        if (n > static_cast<size_t>(context))
+          error = context_overflow(embedding.error(), static_cast<int64_t>(n), context);
+      }
+      return refuse(error);
+    }
+    if (body.dimensions && static_cast<size_t>(*body.dimensions) != embedding->vector.size()) {
+      return refuse(bad_request(
+          fmt::format("this model's vectors have {} dimensions", embedding->vector.size()),
+          "dimensions", "unsupported"));
+    }
+    n_tokens += embedding->n_tokens;
+    Json vector = body.encoding_format == "base64" ? Json(base64_of(embedding->vector))
+                                                   : Json(embedding->vector);
+    data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", std::move(vector)}});
+  }
+  const Json out = {{"object", "list"},
+                    {"data", std::move(data)},
+                    {"model", model.name()},
+                    {"usage", {{"prompt_tokens", n_tokens}, {"total_tokens", n_tokens}}}};
+  responder->send({.body = to_string(out), .headers = headers});
+}
+
+void embeddings(ServerContext& context, const RequestPtr& request, const ResponderPtr& responder) {
+  EmbeddingBody body;
+  HeaderList headers;
+  std::vector<EmbeddingInput> inputs;
+  auto error = read_body(*request, body, headers);
+  if (!error) error = read_inputs(body.input, inputs);
+  if (error) return responder->send(error_response(Dialect::openai, *error));
+  const std::string model = body.model;
+  with_model(
+      context, responder, Dialect::openai, model,
+      [responder, body = std::move(body), inputs = std::move(inputs), headers = std::move(headers)](
+          const ModelLease& lease) { embed_all(responder, *lease, inputs, body, headers); });
+}
+
+}  // namespace
+
+std::vector<Route> openai_embedding_routes(ServerContext& context) {
+  return {{"POST", "/v1/embeddings", Access::model,
+           [&context](const RequestPtr& request, const ResponderPtr& responder) {
+             embeddings(context, request, responder);
+           },
+           Dialect::openai}};
+}
+
+}  // namespace jiang

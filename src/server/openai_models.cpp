@@ -1,0 +1,67 @@
+// GET /v1/models and /v1/models/{id}. Anthropic's client lists models on the same path: each item
+// has the fields of both.
+#include <sys/stat.h>
+
+#include "base/json_value.h"
+#include "server/errors.h"
+#include "server/openai.h"
+
+namespace jiang {
+namespace {
+
+// "2026-11-24T09:00:00Z"
+std::string iso_time(int64_t seconds) {
+  const time_t time = seconds;
+  tm parts = {};
+  gmtime_r(&time, &parts);
+  char text[32];
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+Json model_json(const ModelStatus& model) {
+  struct stat file = {};
+  int64_t created = 0;
+  if (!model.path.empty() && stat(model.path.c_str(), &file) == 0) created = file.st_mtime;
+  return {{"id", model.name},
+          {"object", "model"},
+          {"created", created},
+          {"owned_by", model.provider},
+          {"type", "model"},
+          {"display_name", model.name},
+          {"created_at", iso_time(created)}};
+}
+
+HttpResponse list_models(const ServerContext& context) {
+  Json data = Json::array();
+  for (const ModelStatus& model : context.models.list()) data.push_back(model_json(model));
+  Json body = {{"object", "list"}, {"data", std::move(data)}, {"has_more", false}};
+  const Json& items = body["data"];
+  body["first_id"] = items.empty() ? Json() : items.front()["id"];
+  body["last_id"] = items.empty() ? Json() : items.back()["id"];
+  return {.body = to_string(body)};
+}
+
+HttpResponse one_model(const ServerContext& context, const std::string& id) {
+  for (const ModelStatus& model : context.models.list()) {
+    if (model.name == id) return {.body = to_string(model_json(model))};
+  }
+  return error_response(Dialect::openai, {.status = 404,
+                                          .message = "no model '" + id + "'",
+                                          .code = "model_not_found",
+                                          .param = "model"});
+}
+
+}  // namespace
+
+std::vector<Route> openai_model_routes(ServerContext& context) {
+  const auto list = [&context](const HttpRequest&) { return list_models(context); };
+  const auto one = [&context](const HttpRequest& request) {
+    return one_model(context, request.params[0]);
+  };
+  // Ids with a slash come percent-encoded from most clients, and as they are from some.
+  return {{"GET", "/v1/models", Access::model, answer_with(list), Dialect::openai},
+          {"GET", "/v1/models/{id*}", Access::model, answer_with(one), Dialect::openai}};
+}
+
+}  // namespace jiang

@@ -1,0 +1,28 @@
+// What a chat request says in OpenAI's form -> a ChatRequest: messages, tools, choice, format.
+// /v1/chat/completions and /v1/responses share it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "chat/backend.h"
+#include "server/errors.h"
+
+namespace jiang {
+
+// Checks roles, content and tool calls; developer becomes system. `messages` is changed in place.
+std::optional<ApiError> check_messages(Json& messages);
+std::optional<ApiError> check_tools(const Json& tools);
+// `tool_choice` as a client writes it; null: automatic with tools.
+std::optional<ApiError> read_tool_choice(const Json& tool_choice, const Json& tools,
+                                         ToolChoice& out);
+// {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}
+std::optional<ApiError> read_response_format(const Json& format, ResponseFormat& out);
+
+// "chatcmpl-" and 24 random letters.
+std::string make_id(const char* prefix);
+Json openai_usage(const RequestStats& stats);
+void add_usage(RequestStats& total, const RequestStats& stats);
+const char* openai_finish_reason(ChatFinishReason reason);
+
+}  // namespace jiang

@@ -1,0 +1,29 @@
+// The sampling fields that the OpenAI routes share, and how they become SamplingParams.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/sampling.h"
+#include "server/fields.h"
+
+namespace jiang {
+
+struct SamplingFields {
+  std::optional<double> temperature = {};
+  std::optional<double> top_p = {};
+  std::optional<int64_t> top_k = {};
+  std::optional<double> min_p = {};
+  std::optional<double> repeat_penalty = {};
+  std::optional<double> presence_penalty = {};
+  std::optional<double> frequency_penalty = {};
+  std::optional<int64_t> seed = {};
+  Json logit_bias = {};  // {"id": bias}
+  std::vector<std::string> stop = {};
+
+  void fields(Fields& f);
+  SamplingParams params() const;  // after fields()
+};
+
+}  // namespace jiang

@@ -1,0 +1,39 @@
+// WorkerPool: a few threads for work that may wait: databases, templates, tokenizers. Tasks start
+// in the order in which they were posted.
+//
+// post() may be called from any thread. The destructor finishes what was posted. A task that
+// throws is a bug; it is caught and told to `on_exception`.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace jiang {
+
+class WorkerPool {
+ public:
+  explicit WorkerPool(int n_threads, std::function<void(const std::string&)> on_exception = {});
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  void post(std::function<void()> task);
+  size_t n_waiting() const;
+
+ private:
+  void loop();
+
+  const std::function<void(const std::string&)> on_exception_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> tasks_;
+  bool is_stopping_ = false;
+  std::vector<std::thread> threads_;  // last: they use all the others
+};
+
+}  // namespace jiang
