@@ -64,15 +64,41 @@ Result<RequestStats> run_request(Engine& engine, std::vector<TokenId> prompt, in
   return stream.finish()->stats;
 }
 
+// Tokens per second of `batch` answers of `n_decode` tokens each, decoded together. The first token
+// comes out of the prefill and is not counted.
+Result<double> decode_batch(Engine& engine, int32_t batch, int32_t depth, int32_t n_decode,
+                            uint32_t salt) {
+  const int32_t vocab = engine.model().config().vocab_size;
+  std::vector<Stream> streams;
+  for (int32_t i = 0; i < batch; ++i) {
+    Request request;
+    request.prompt = prompt_ids(depth, vocab, salt + static_cast<uint32_t>(i) * 1000);
+    request.max_tokens = n_decode + 1;
+    request.sampling.temperature = 0;
+    TRY(Stream stream, engine.submit(std::move(request)));
+    streams.push_back(std::move(stream));
+  }
+  double seconds = 0;
+  for (Stream& stream : streams) {
+    while (stream.next()) {
+      if (interrupted()) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+    }
+    if (stream.finish()->error) return *stream.finish()->error;
+    seconds = std::max(seconds, stream.finish()->stats.decode_seconds);
+  }
+  return batch * n_decode / seconds;
+}
+
 struct Sizes {
   int32_t n_prompt = 512;
   int32_t n_decode = 64;
+  int32_t batch = 1;  // answers decoded together
   int32_t depth = 1;  // of the context before the decoded tokens
   int32_t repeats = 3;
 };
 
 Result<Phases> measure(Engine& engine, const Sizes& sizes) {
-  const auto [n_prompt, n_decode, depth, repeats] = sizes;
+  const auto [n_prompt, n_decode, batch, depth, repeats] = sizes;
   const int32_t vocab = engine.model().config().vocab_size;
   Phases phases;
   const InterruptScope scope;
@@ -87,11 +113,8 @@ Result<Phases> measure(Engine& engine, const Sizes& sizes) {
       prefill = n_prompt / stats.prefill_seconds;
     }
     if (n_decode > 0) {
-      // The first answer comes out of the prefill and is not counted. A deep context is computed
-      // once and kept.
-      TRY(const RequestStats stats,
-          run_request(engine, prompt_ids(depth, vocab, depth > 1 ? 0 : salt), n_decode + 1));
-      decode = n_decode / stats.decode_seconds;
+      // A deep context is computed once and kept.
+      TRY(decode, decode_batch(engine, batch, depth, n_decode, depth > 1 ? 0 : salt));
     }
     progress.update_count(static_cast<uint64_t>(i) + 1, total, "rounds");
     if (i == 0) continue;  // pages and caches become warm
@@ -112,7 +135,7 @@ Json phase_json(const Rates& rates, int32_t tokens, double fraction) {
 Result<int> run(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   Sizes sizes;
-  auto& [n_prompt, n_decode, depth, repeats] = sizes;
+  auto& [n_prompt, n_decode, batch, depth, repeats] = sizes;
   bool as_json = false;
   Options options("bench");
   options.positional(flags.model, "MODEL", Options::Need::required, "the model");
@@ -120,6 +143,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
                  "tokens to prefill (default 512), 0: none");
   options.number(n_decode, "-n,--decode-tokens", Range<int32_t>{0, 1 << 20},
                  "tokens to decode (default 64), 0: none");
+  options.number(batch, "-b,--batch", Range<int32_t>{1, 256},
+                 "answers decoded together; their tokens are counted together (default 1)");
   options.number(depth, "-d,--depth", Range<int32_t>{1, 1 << 20},
                  "tokens of context that decoding begins with (default 1)");
   options.number(repeats, "-r,--repeats", Range<int32_t>{1, 1000},
@@ -134,10 +159,10 @@ Result<int> run(const std::vector<std::string>& arguments) {
   }
 
   EngineOptions engine_options;
-  engine_options.max_sequences = 1;
+  engine_options.max_sequences = batch;
   engine_options.prefix_cache = depth > 1;
   engine_options.context = std::max(n_prompt, n_decode + depth) + 1;
-  engine_options.max_batch_tokens = std::clamp(n_prompt, 1, 512);
+  engine_options.max_batch_tokens = std::clamp(std::max(n_prompt, batch), 1, 512);
   TRY(const LoadedModel loaded, load(flags, engine_options));
   const ModelConfig& config = loaded.model->config();
   TRY(const Phases phases, measure(*loaded.engine, sizes));
@@ -170,7 +195,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (n_decode > 0) {
     // The context grows by n_decode: half of them on average.
     const KvType kv_type = kv_type_named(flags.kv_type).value_or(EngineOptions().kv_type);
-    const double bytes = static_cast<double>(loaded.model->bytes_per_token()) +
+    const double bytes = static_cast<double>(loaded.model->bytes_per_token()) / batch +
                          static_cast<double>(loaded.model->state_bytes_per_token(kv_type)) *
                              (depth + (n_decode - 1) / 2.0);
     const double rate = phases.decode.median();

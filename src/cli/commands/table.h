@@ -23,12 +23,14 @@ extern const Command kPerplexity;
 extern const Command kRunCode;
 extern const Command kEval;
 extern const Command kBench;
+extern const Command kBenchServe;
 extern const Command kDoctor;
 extern const Command kQuantize;
 extern const Command kImatrix;
 extern const Command kBackup;
 extern const Command kRestore;
 extern const Command kCompletion;
+extern const Command kServe;
 extern const Command kDevMakeModel;
 extern const Command kDevQuantError;
 

@@ -13,9 +13,10 @@ namespace {
 // "dev_make_model.cpp" is the command "dev make-model", "quantize.cpp" is "quantize".
 std::string command_of(std::string file) {
   std::string prefix;
-  if (file.substr(0, 4) == "dev_") {
-    prefix = "dev ";
-    file = file.substr(4);
+  for (const std::string group : {"dev", "bench"}) {
+    if (file.substr(0, group.size() + 1) != group + "_") continue;
+    prefix = group + " ";
+    file = file.substr(group.size() + 1);
   }
   for (char& c : file) c = c == '_' ? '-' : c;
   return prefix + file;
