@@ -377,6 +377,7 @@ void Connection::dispatch(const Route& route) {
 
 void Connection::refuse(int status, const std::string& message) {
   keeps_alive_ = false;  // what follows cannot be told from the rest of this request
+  has_body_ = true;      // and is not read
   if (!request_) {
     began_ = SteadyClock::now();
     request_ = std::make_shared<HttpRequest>();
@@ -531,6 +532,7 @@ void Connection::on_written(error_code error, size_t n) {
 }
 
 void Connection::complete() {
+  const bool is_all_read = !has_body_ && buffer_.empty();
   log_answer();
   if (exchange_) exchange_->finish();
   exchange_.reset();
@@ -543,7 +545,7 @@ void Connection::complete() {
   in_flight_ = {};
   in_flight_offset_ = 0;
   if (client_has_ended_ && buffer_.size() == 0) return shut();
-  if (!keeps_alive_) return linger();
+  if (!keeps_alive_) return is_all_read ? shut() : linger();
   if (buffer_.empty() && buffer_.capacity() > kSmallBuffer) buffer_.shrink_to_fit();
   begin_request();
 }

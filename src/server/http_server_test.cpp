@@ -336,6 +336,8 @@ TEST(HttpServer, AReaderThatDoesNotReadHoldsBackItsWriterOnly) {
   });
   EXPECT_LT(before, uint64_t{16} << 20) << "bounded by our buffer and the kernel's";
   EXPECT_EQ(f.get("/quick").status, 200);
+  const int large = 4 << 20;
+  setsockopt(socket.descriptor(), SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
   while (f.n_written == before) ASSERT_TRUE(socket.read_more()) << "reading on lets it write on";
   socket.hang_up();
   f.wait_for([&] { return f.n_closed == 1; });
@@ -353,8 +355,10 @@ TEST(HttpServer, SlowRequestsTimeOutAndOthersDoNotNotice) {
   body.send_all("POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nab");
   EXPECT_EQ(f.get("/echo").status, 200);
   EXPECT_EQ(parse_answer(body.read_to_end()).status, 408);
+  body.hang_up();
   EXPECT_EQ(silent.read_to_end(), "");
   header.read_to_end();
+  header.hang_up();
   f.wait_for([&] { return f.server->counters().connections == 0; });
 }
 
