@@ -146,12 +146,12 @@ class Serve(Case):
                 connection.request("POST", "/v1/chat/completions", json.dumps(
                     chat(f"count {i}", stream=True, max_tokens=1900)))
                 answer = connection.getresponse()
-                text = answer.read1(1000).decode()
+                text = answer.read1(1000)
                 begun.wait(60)
                 while piece := answer.read1(65536):
-                    text += piece.decode()
+                    text += piece
                 connection.close()
-                return text
+                return text.decode()
 
             with concurrent.futures.ThreadPoolExecutor(12) as pool:
                 # Six at most run, the others wait in the queue with pings.
