@@ -12,6 +12,7 @@
 #include "hub/model_ref.h"
 #include "server/http_text.h"
 #include "server/login.h"
+#include "server/page_server.h"
 #include "server/server.h"
 #include "server/storage_auth.h"
 
@@ -135,8 +136,14 @@ Result<int> run(const std::vector<std::string>& arguments) {
   TRY(const auto models, ModelManager::create(model_options(settings)));
   for (const auto& [name, path] : settings.models) TRY_STATUS(models->add(name, path));
 
-  TRY(const auto server, Server::start(server_options(settings), *models, authenticator,
-                                       [&](ServerContext&) { return login_routes(*storage); }));
+  TRY(const auto page, PageServer::open(jiang_home(), *storage, *models, authenticator));
+  const auto more_routes = [&](ServerContext& context) {
+    std::vector<Route> rows = login_routes(*storage);
+    for (Route& row : page->routes(context)) rows.push_back(std::move(row));
+    return rows;
+  };
+  TRY(const auto server,
+      Server::start(server_options(settings), *models, authenticator, more_routes));
   const bool is_tls = !settings.certificate.empty();
   const bool is_v6 = settings.host.find(':') != std::string::npos;
   const std::string url = fmt::format("{}://{}:{}{}", is_tls ? "https" : "http",
@@ -163,6 +170,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, SIG_DFL);
   note("stopping; answers under way have " + std::to_string(settings.grace_seconds) + " s");
+  page->shut_down();
   server->stop(settings.grace_seconds, kGoodbyeSeconds);
   return 0;
 }

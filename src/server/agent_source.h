@@ -1,0 +1,32 @@
+// AgentSource: agents as models, "agent:NAME", for every dialect: the agent's instructions before
+// the conversation, its parameters where the request says nothing, on its own model or the default.
+//
+// Any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/agent_folder.h"
+#include "runtime/model_manager.h"
+
+namespace jiang {
+
+class AgentSource final : public BackendSource {
+ public:
+  // Both outlive the source. The manager is asked for the agent's model when a request comes, so
+  // an idle agent keeps no model loaded.
+  AgentSource(AgentFolder& agents, ModelManager& models) : agents_(agents), models_(models) {}
+
+  std::vector<std::string> names() const override;
+  bool knows(const std::string& name) const override;
+  std::string provider(const std::string&) const override { return "agent"; }
+  Result<std::unique_ptr<ChatBackend>> open(const std::string& name) override;
+
+ private:
+  AgentFolder& agents_;
+  ModelManager& models_;
+};
+
+}  // namespace jiang
