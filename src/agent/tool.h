@@ -21,9 +21,12 @@ enum class Permission : uint8_t { none, execute, network };
 // Which switch of the agent turns it on.
 enum class Ability : uint8_t { code, web };
 
+struct SearchConfig;
+
 struct ToolContext {
-  Sandbox* sandbox = nullptr;  // null: programs cannot be run here
-  std::string folder;          // of this conversation, kept between calls; "": none
+  Sandbox* sandbox = nullptr;            // null: programs cannot be run here
+  const SearchConfig* search = nullptr;  // null: no provider is set up
+  std::string folder;                    // of this conversation, kept between calls; "": none
   const std::atomic<bool>* cancelled = nullptr;
 };
 

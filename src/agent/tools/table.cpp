@@ -5,11 +5,13 @@ namespace jiang {
 // One line per file of this folder.
 extern const Tool kRunC;
 extern const Tool kWebFetch;
+extern const Tool kWebSearch;
 
 std::span<const Tool> tools() {
   static const Tool kTools[] = {
       kRunC,
       kWebFetch,
+      kWebSearch,
   };
   return kTools;
 }
