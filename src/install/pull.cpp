@@ -94,6 +94,7 @@ class Job {
     }
     TRY_STATUS(plan());
     TRY_STATUS(quantises_ ? fetch_and_quantise() : fetch_all());
+    manifest_.originals_kept = quantises_ && options_.keep_originals;
     TRY_STATUS(store_.add(manifest_));
     lock.reset();
     // Ours to take away, unless somebody pulls just now: then `jiang gc` will.
