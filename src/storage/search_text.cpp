@@ -13,6 +13,7 @@ bool is_cased(char32_t c) { return to_upper(c) != c || to_lower(c) != c; }
 size_t find_bytes(std::string_view text, std::string_view needle, size_t from = 0) {
   if (from > text.size()) return std::string_view::npos;
   if (needle.empty()) return from;
+  if (from == text.size()) return std::string_view::npos;  // memmem takes no null
   const void* found =
       ::memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
   return found ? static_cast<size_t>(static_cast<const char*>(found) - text.data())
