@@ -101,7 +101,11 @@ Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSour
   TRY(const ModelConfig config, configure(*source, **architecture, options.context_length));
   TensorLoader loader(source, (*architecture)->names);
   return (*architecture)->build(**architecture, config, loader, [&](TensorLoader& asked) {
-    return asked.finish(pool, options.progress);
+    return asked.finish(pool,
+                        {.folder = options.packed_folder,
+                         .least_bytes = options.packed_least_bytes,
+                         .note = options.note},
+                        options.progress);
   });
 }
 

@@ -35,6 +35,7 @@ struct LocalModelOptions {
   int32_t context = 0;  // as --ctx asks for it; 0: as its settings or `engine` say
   ModelKind kind = ModelKind::any;
   std::function<void(uint64_t, uint64_t)> progress = {};  // bytes packed, bytes in all
+  std::function<void(const std::string&)> note = {};      // packed weights could not be kept: why
 };
 
 // Finds and opens the file; refuses, with numbers, what cannot fit into memory.
