@@ -9,6 +9,9 @@
 
 #include "base/file.h"
 #include "base/suggest.h"
+#include "hub/catalogue.h"
+#include "hub/model_name.h"
+#include "hub/store.h"
 
 namespace jiang {
 namespace {
@@ -55,6 +58,39 @@ std::string jiang_home() {
   return std::string(user && *user ? user : ".") + "/.jiang";
 }
 
+namespace {
+
+// What `jiang pull TEXT` made, if it did: the store's name, from the same hub if one was named.
+Result<std::optional<std::string>> find_in_store(const std::string& text, const std::string& home) {
+  const Store store(home);
+  TRY(std::optional<Manifest> found, store.find(text));
+  if (!found) {
+    const auto name = parse_model_name(text);
+    if (!name) return std::optional<std::string>();
+    std::string wanted = name->store_name();
+    if (name->repo.empty() && name->hub == Hub::any) {
+      const auto catalogue = load_catalogue(home);
+      const CatalogueEntry* entry = catalogue ? catalogue->find(text) : nullptr;
+      if (!entry) return std::optional<std::string>();
+      wanted = entry->name;
+    }
+    TRY(found, store.find(wanted));
+    if (found && name->hub != Hub::any && found->hub != hub_prefix(name->hub)) found.reset();
+    if (found && name->hub == Hub::url && found->repo != name->url) found.reset();
+  }
+  if (!found) return std::optional<std::string>();
+  std::string path = store.model_path(*found);
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    return fail(ErrorKind::not_found,
+                "{}: the files of {} are missing; pull it again: jiang pull {}", path, found->name,
+                found->wanted.empty() ? found->name : found->wanted);
+  }
+  return std::optional<std::string>(std::move(path));
+}
+
+}  // namespace
+
 std::vector<InstalledModel> installed_models(const std::string& home) {
   std::vector<InstalledModel> models;
   std::error_code error;
@@ -73,6 +109,11 @@ std::vector<InstalledModel> installed_models(const std::string& home) {
     stat(it->path().c_str(), &status);
     models.push_back({std::move(name), it->path().string(), size_of(it->path()),
                       static_cast<int64_t>(status.st_mtime)});
+  }
+  const Store store(home);
+  for (const Manifest& manifest : store.list()) {
+    models.push_back({manifest.name, store.model_path(manifest), manifest.bytes(), manifest.created,
+                      manifest.id()});
   }
   std::sort(models.begin(), models.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -107,6 +148,9 @@ Result<std::string> find_model(std::string_view reference, const std::string& ho
   for (const InstalledModel& model : models) {
     if (model.name == text) return model.path;
   }
+  TRY(std::optional<std::string> in_store, find_in_store(text, home));
+  if (in_store) return *std::move(in_store);
+  const bool pullable = is_pullable(text, home);
   if (text.find('/') != std::string::npos || ends_with(text, kSuffix)) {
     // A path: the slip is likely in its last word.
     const fs::path path(text);
@@ -120,10 +164,28 @@ Result<std::string> find_model(std::string_view reference, const std::string& ho
       const fs::path meant = path.has_parent_path() ? folder / *near : fs::path(*near);
       return fail(ErrorKind::not_found, "{}: no such file; did you mean {}?", text, meant.string());
     }
-    return fail(ErrorKind::not_found, "{}: no such file or folder; check the path", text);
+    if (!pullable) {
+      return fail(ErrorKind::not_found, "{}: no such file or folder; check the path", text);
+    }
+    return fail(ErrorKind::not_found,
+                "{} is neither a file nor installed; to fetch it from a hub: jiang pull {}", text,
+                text);
+  }
+  if (pullable) {
+    return fail(ErrorKind::not_found, "{} is not installed; to fetch it: jiang pull {}", text,
+                text);
   }
   std::vector<std::string> names;
   for (const InstalledModel& model : models) names.push_back(model.name);
+  const auto catalogue = load_catalogue(home);
+  if (catalogue && !suggest(text, names)) {
+    if (const auto near = suggest(text, catalogue->names())) {
+      return fail(ErrorKind::not_found,
+                  "no model '{}' is installed or in the catalogue; did you mean '{}'? (jiang pull "
+                  "{})",
+                  text, *near, *near);
+    }
+  }
   if (const auto near = suggest(text, names)) {
     return fail(ErrorKind::not_found, "no model '{}' is installed; did you mean '{}'?", text,
                 *near);
@@ -133,6 +195,22 @@ Result<std::string> find_model(std::string_view reference, const std::string& ho
       "no model '{}' is installed under {}/models and no such file exists; give the path of "
       "a .gguf file or of a Hugging Face folder, or see 'jiang list'",
       text, home);
+}
+
+bool is_pullable(std::string_view reference, const std::string& home) {
+  if (reference.empty() || reference.front() == '.' || reference.front() == '/' ||
+      reference.front() == '~') {
+    return false;
+  }
+  const auto name = parse_model_name(reference);
+  if (!name) return false;
+  if (name->hub == Hub::url) return true;
+  if (!name->repo.empty()) {
+    // "folder/model.gguf" is a path that is not there, rather than a hub's model.
+    return name->hub != Hub::any || !ends_with(reference, kSuffix);
+  }
+  const auto catalogue = load_catalogue(home);
+  return catalogue && catalogue->find(name->short_name);
 }
 
 }  // namespace jiang

@@ -1,5 +1,5 @@
-// MODEL on a command line -> a path: a .gguf file, a Hugging Face folder, or the name of a model
-// installed under JIANG_HOME/models.
+// MODEL on a command line -> a path: a .gguf file, a Hugging Face folder, the name of a model in
+// the store (store.h), or a file or folder that somebody put into JIANG_HOME/models.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ struct InstalledModel {
   std::string path;  // a .gguf file or a folder
   uint64_t bytes = 0;
   int64_t modified = 0;  // seconds since 1970
+  std::string id = {};   // of the store: 64 hex digits; "" for a file that lies there by itself
 };
 
 // Sorted by name. An absent folder is an empty list. Later parts of split models are left out.
@@ -29,7 +30,11 @@ std::vector<InstalledModel> installed_models(const std::string& home = jiang_hom
 // `binary` was built in.
 std::optional<std::string> bundled_model(const std::string& binary = "/proc/self/exe");
 
-// The error of a missing model names the closest installed one, or the way out.
+// The error of a missing model names the closest installed one, or the way out. "ms:org/model" and
+// the catalogue's names mean what `jiang pull` would have made of them.
 Result<std::string> find_model(std::string_view reference, const std::string& home = jiang_home());
+
+// Whether `jiang pull REFERENCE` could be meant: a catalogue's name, a hub's, a URL of a GGUF.
+bool is_pullable(std::string_view reference, const std::string& home = jiang_home());
 
 }  // namespace jiang
