@@ -181,6 +181,7 @@ class Job {
   Status write(GgufWriter& writer, Task& task) {
     const PlannedTensor& tensor = *task.tensor;
     TRY_STATUS(tell(tensor.name));
+    if (tensor.source && options_.before_tensor) TRY_STATUS(options_.before_tensor(*tensor.source));
     // Blocks that stay as they are.
     if (tensor.source && task.row.from == task.row.to && !is_float(task.row.to)) {
       bytes_done_ += task.bytes_in;

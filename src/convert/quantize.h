@@ -50,6 +50,8 @@ struct QuantizeOptions {
   const ImportanceMatrix* importance = nullptr;
   // Called between pieces of work, from the calling thread. False: stop, leaving nothing behind.
   std::function<bool(const QuantizeProgress&)> progress;
+  // Called before the bytes of a tensor are read: they may still be on their way. An error stops.
+  std::function<Status(const TensorInfo&)> before_tensor;
   // Keys to add or replace: the tokenizer of an HF folder (text's tokenizer_to_gguf_metadata).
   Metadata extra_metadata;
   // Every matrix in the base format, the output matrix too.
