@@ -67,10 +67,18 @@ ChatSession::ChatSession(LoadedModel& loaded, const ChatModel& chat, ChatSetting
       settings_(std::move(settings)),
       history_(jiang_home() + "/history"),
       messages_(std::make_unique<Json>(Json::array())) {
+  begin_messages();
   history_.set_persistent(settings_.history);
 }
 
 ChatSession::~ChatSession() = default;
+
+void ChatSession::begin_messages() {
+  *messages_ = Json::array();
+  for (const auto& [role, text] : settings_.first_messages) {
+    messages_->push_back({{"role", role}, {"content", text}});
+  }
+}
 
 Status ChatSession::run() {
   const InterruptScope scope;
@@ -229,7 +237,7 @@ Status ChatSession::show(const std::string& rest) const {
 }
 
 Status ChatSession::clear() {
-  *messages_ = Json::array();
+  begin_messages();
   transcript_.clear();
   note(message(Message::chat_cleared));
   return ok();

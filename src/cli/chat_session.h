@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -17,6 +19,8 @@ namespace jiang {
 struct ChatSettings {
   GenerationFlags generation;
   std::optional<std::string> system;
+  // role, text: what a model made by `jiang create` begins with.
+  std::vector<std::pair<std::string, std::string>> first_messages;
   bool raw = false;
   bool verbose = false;
   bool history = true;
@@ -50,6 +54,7 @@ class ChatSession {
   Status save(const std::string& rest) const;
   Status load_file(const std::string& rest);
   Status clear();
+  void begin_messages();
 
   LoadedModel& loaded_;
   const ChatModel& chat_;

@@ -94,6 +94,7 @@ int report(const Error& error) {
 }  // namespace
 
 const Command* find_command(std::string_view name) {
+  if (name == "ls") name = "list";  // as other programs call it
   for (const Command& command : commands()) {
     if (command.name == name) return &command;
   }

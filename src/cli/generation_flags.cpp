@@ -52,6 +52,33 @@ std::vector<std::string> GenerationFlags::parameter_names() {
       "frequency_penalty", "seed", "stop"};
 }
 
+Status GenerationFlags::set_defaults(
+    const std::vector<std::pair<std::string, std::string>>& parameters) {
+  GenerationFlags defaults;
+  for (const auto& [name, value] : parameters) {
+    if (name == "num_ctx") continue;
+    if (name == "stop") {
+      defaults.stop.push_back(value);
+    } else {
+      TRY_STATUS(defaults.set(name, value));
+    }
+  }
+  const auto fill = [](auto& mine, const auto& theirs) {
+    if (!mine) mine = theirs;
+  };
+  fill(max_tokens, defaults.max_tokens);
+  fill(temp, defaults.temp);
+  fill(top_p, defaults.top_p);
+  fill(min_p, defaults.min_p);
+  fill(repeat_penalty, defaults.repeat_penalty);
+  fill(presence_penalty, defaults.presence_penalty);
+  fill(frequency_penalty, defaults.frequency_penalty);
+  fill(top_k, defaults.top_k);
+  fill(seed, defaults.seed);
+  if (stop.empty()) stop = std::move(defaults.stop);
+  return ok();
+}
+
 Status GenerationFlags::set(const std::string& name, const std::string& value) {
   std::string known = name;
   if (name == "temperature") known = "temp";

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -24,6 +25,9 @@ struct GenerationFlags {
   // As `/set parameter NAME VALUE`; the same ranges as the flags.
   Status set(const std::string& name, const std::string& value);
   static std::vector<std::string> parameter_names();
+  // What is not given takes its value from here: names and values of a Modelfile. num_ctx is left
+  // to the caller.
+  Status set_defaults(const std::vector<std::pair<std::string, std::string>>& parameters);
   std::string describe(const GenerateOptions& defaults) const;  // "temp 0.7\ntop_k 40\n..."
 
   // Flags over `generation_config` over jiang's defaults. A value of the model's file that is

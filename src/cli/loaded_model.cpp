@@ -7,6 +7,7 @@
 #include "cli/messages.h"
 #include "cli/output.h"
 #include "hub/model_ref.h"
+#include "hub/store.h"
 
 namespace jiang {
 
@@ -26,8 +27,11 @@ Result<std::shared_ptr<const TensorSource>> open_model(const std::string& refere
 }
 
 Result<TextAssets> text_assets_of(const TensorSource& source) {
-  if (source.metadata()) return load_text_assets(*source.metadata(), source.path());
-  return load_text_assets(source.path());
+  TRY(TextAssets assets, source.metadata() ? load_text_assets(*source.metadata(), source.path())
+                                           : load_text_assets(source.path()));
+  TRY(ModelSettings settings, settings_beside(source.path()));
+  if (!settings.chat_template.empty()) assets.chat_template = std::move(settings.chat_template);
+  return assets;
 }
 
 Result<TextAssets> load_tokenizer(const std::string& reference) {
@@ -52,11 +56,16 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, 
   TRY(loaded.source, open_model(flags.model));
   loaded.path = loaded.source->path();
   TRY(loaded.text, text_assets_of(*loaded.source));
+  TRY(loaded.settings, settings_beside(loaded.path));
+  int32_t context = flags.context;
+  for (const auto& [name, value] : loaded.settings.parameters) {
+    if (name == "num_ctx" && flags.context == 0) context = std::atoi(value.c_str());
+  }
   loaded.pool = std::make_unique<ThreadPool>(thread_count(flags.threads));
   {
     ProgressLine progress("loading");
     LoadOptions options;
-    options.context_length = flags.context;
+    options.context_length = context;
     options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };
     TRY(loaded.model, load_model(loaded.source, *loaded.pool, options));
   }
@@ -65,14 +74,14 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, 
                 "{} is an encoder: it turns text into vectors and writes none; use 'jiang embed'",
                 loaded.path);
   }
-  if (flags.context > 0) {
+  if (context > 0) {
     const int32_t trained = loaded.model->config().max_position_embeddings;
-    if (trained > 0 && flags.context > trained) {
+    if (trained > 0 && context > trained) {
       return fail(ErrorKind::invalid_argument,
                   "--ctx {} is more than the {} tokens that {} was trained for; give at most that",
-                  flags.context, trained, loaded.path);
+                  context, trained, loaded.path);
     }
-    engine_options.context = flags.context;
+    engine_options.context = context;
   }
   if (const auto type = kv_type_named(flags.kv_type))
     engine_options.kv_type = engine_options.evaluation_kv_type = *type;

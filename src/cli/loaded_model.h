@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "cli/model_flags.h"
 #include "engine/engine.h"
+#include "hub/manifest.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 #include "weights/tensor_source.h"
@@ -21,6 +22,7 @@ struct LoadedModel {
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<const Model> model;
   TextAssets text;
+  ModelSettings settings;  // of a model that `jiang create` made
   std::unique_ptr<Engine> engine;
 };
 

@@ -38,6 +38,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     Json list = Json::array();
     for (const InstalledModel& model : models) {
       list.push_back({{"name", model.name},
+                      {"id", model.id},
                       {"path", model.path},
                       {"bytes", model.bytes},
                       {"modified", model.modified}});
@@ -46,16 +47,20 @@ Result<int> run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (models.empty()) {
-    note(fmt::format("no models in {}/models; put .gguf files or Hugging Face folders there",
-                     jiang_home()));
+    note(
+        fmt::format("no models in {}/models; fetch one (jiang pull qwen2:1.5b; jiang pull --list), "
+                    "or put .gguf "
+                    "files or Hugging Face folders there",
+                    jiang_home()));
     return 0;
   }
   size_t width = 4;
   for (const InstalledModel& model : models) width = std::max(width, model.name.size());
-  std::string text = fmt::format("{:<{}}  {:>9}  {}\n", "NAME", width, "SIZE", "MODIFIED");
+  std::string text =
+      fmt::format("{:<{}}  {:<12}  {:>9}  {}\n", "NAME", width, "ID", "SIZE", "MODIFIED");
   for (const InstalledModel& model : models) {
-    text += fmt::format("{:<{}}  {:>9}  {}\n", visible_line(model.name), width,
-                        human_bytes(model.bytes), date_of(model.modified));
+    text += fmt::format("{:<{}}  {:<12}  {:>9}  {}\n", visible_line(model.name), width,
+                        model.id.substr(0, 12), human_bytes(model.bytes), date_of(model.modified));
   }
   TRY_STATUS(print(text));
   return 0;

@@ -10,6 +10,7 @@
 #include "cli/messages.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/pulling.h"
 #include "hub/model_ref.h"
 
 namespace jiang {
@@ -31,6 +32,9 @@ Result<std::vector<TokenId>> encode_prompt(const RunFlags& flags, const ChatMode
   }
   Json messages = Json::array();
   if (flags.chat.system) messages.push_back({{"role", "system"}, {"content", *flags.chat.system}});
+  for (const auto& [role, text] : flags.chat.first_messages) {
+    messages.push_back({{"role", role}, {"content", text}});
+  }
   messages.push_back({{"role", "user"}, {"content", prompt}});
   return chat.prompt(messages, Json(), true, Json::object());
 }
@@ -64,6 +68,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   flags.model.add_kv_type_to(options, EngineOptions().kv_type);
   options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
   bool no_history = false;
+  bool yes = false;
+  options.flag(yes, "-y,--yes", "fetch a model that is not installed without asking");
   options.flag(no_history, "--nohistory", "do not keep what is typed in a chat");
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
@@ -91,9 +97,16 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (!is_chat && (!flags.prompt || flags.prompt->empty())) {
     return fail(ErrorKind::invalid_argument, "the prompt is empty; give one with -p or a pipe");
   }
+  TRY(flags.model.model,
+      find_or_pull(flags.model.model, yes ? Assent::given : Assent::ask, flags.model.threads));
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
   TRY(LoadedModel loaded, load(flags.model, engine_options));
+  if (!flags.chat.system && !loaded.settings.system.empty()) {
+    flags.chat.system = loaded.settings.system;
+  }
+  flags.chat.first_messages = loaded.settings.messages;
+  TRY_STATUS(flags.chat.generation.set_defaults(loaded.settings.parameters));
   TRY(const ChatModel chat, ChatModel::create(loaded.text));
   if (is_chat) {
     ChatSession session(loaded, chat, flags.chat);

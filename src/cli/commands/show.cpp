@@ -6,6 +6,8 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/sanitizer.h"
+#include "hub/model_ref.h"
+#include "install/create.h"
 
 namespace jiang {
 namespace {
@@ -14,16 +16,28 @@ Result<int> run(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   bool as_json = false;
   bool template_only = false;
+  bool modelfile = false;
   Options options("show");
   options.positional(flags.model, "MODEL", Options::Need::required, "the model");
   options.number(flags.context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
                  "tell the memory for this context");
   flags.add_kv_type_to(options, KvType::f16);
   options.flag(template_only, "--template", "the chat template alone");
+  options.flag(modelfile, "--modelfile", "the Modelfile that makes an installed model anew");
   options.flag(as_json, "--json", "as JSON");
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
 
+  if (modelfile) {
+    const Store store(jiang_home());
+    TRY(const auto found, store.find(flags.model));
+    if (!found) {
+      return fail(ErrorKind::not_found, "no model '{}' is in the store; see 'jiang list'",
+                  flags.model);
+    }
+    TRY_STATUS(print(modelfile_text(modelfile_of(store, *found))));
+    return 0;
+  }
   TRY(const auto source, open_model(flags.model));
   TRY(Json report,
       describe_model(*source, {.context = flags.context,
