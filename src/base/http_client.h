@@ -42,13 +42,16 @@ struct HttpRequestOptions {
   std::function<bool()> cancelled = {};
 };
 
-struct HttpResponse {
+// Not of the same name as what the server answers with: two types of one name in one program would
+// be one to the linker.
+struct HttpClientResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
   std::string url;  // after redirects
   std::optional<std::string> header(std::string_view name) const;
 };
+using HttpResponse = HttpClientResponse;
 
 class HttpClient {
  public:

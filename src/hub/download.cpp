@@ -16,6 +16,7 @@
 #include <random>
 #include <thread>
 
+#include "base/http_client.h"
 #include "base/quantity.h"
 #include "base/sha256.h"
 #include "hub/download_journal.h"

@@ -14,11 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/http_client.h"
 #include "base/result.h"
 #include "hub/chunk_map.h"
 
 namespace jiang {
+
+class HttpClient;  // base/http_client.h
 
 // Bytes per second for all connections together.
 class RateLimiter {

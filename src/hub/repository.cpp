@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/http_client.h"
 #include "base/json_value.h"
 #include "base/sha256.h"
 #include "hub/file_name.h"

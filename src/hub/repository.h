@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "base/http_client.h"
 #include "base/result.h"
 #include "hub/hub_settings.h"
 #include "hub/model_name.h"
 
 namespace jiang {
+
+class HttpClient;  // base/http_client.h
 
 struct RepoFile {
   std::string name;               // checked by check_file_names

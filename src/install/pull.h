@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 
-#include "base/http_client.h"
 #include "base/json.h"
 #include "base/result.h"
 #include "hub/catalogue.h"
@@ -20,6 +19,8 @@
 #include "hub/store.h"
 
 namespace jiang {
+
+class HttpClient;  // base/http_client.h
 
 // What a folder of floats becomes when nobody chose.
 inline constexpr const char* kDefaultType = "q4_k_m";

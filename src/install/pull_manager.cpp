@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "base/http_client.h"
+
 namespace jiang {
 namespace {
 
@@ -97,7 +99,7 @@ void PullManager::run(Pull& pull) {
       if (replaces) pull.events.pop_back();
       pull.events.emplace_back(++pull.last_number, event);
     }
-    if (options_.on_change) options_.on_change(pull.id);
+    tell(pull);
   };
   auto outcome = puller_.pull(pull.name, options);
   if (outcome && options_.on_installed) options_.on_installed(*outcome);
@@ -110,7 +112,30 @@ void PullManager::run(Pull& pull) {
       pull.error = std::move(outcome).error();
     }
   }
+  tell(pull);
+}
+
+void PullManager::tell(const Pull& pull) {
+  std::vector<std::function<void()>> callbacks;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Watcher& watcher : watchers_) {
+      if (watcher.pull == pull.id) callbacks.push_back(watcher.changed);
+    }
+  }
+  for (const auto& callback : callbacks) callback();
   if (options_.on_change) options_.on_change(pull.id);
+}
+
+uint64_t PullManager::watch(const std::string& id, std::function<void()> changed) {
+  const std::lock_guard lock(mutex_);
+  watchers_.push_back({++last_watcher_, id, std::move(changed)});
+  return last_watcher_;
+}
+
+void PullManager::unwatch(uint64_t watcher) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(watchers_, [&](const Watcher& each) { return each.number == watcher; });
 }
 
 std::vector<std::shared_ptr<PullManager::Pull>> PullManager::forget_old_ones() {

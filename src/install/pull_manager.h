@@ -60,21 +60,34 @@ class PullManager {
   // replaced, so that who comes late reads little.
   std::vector<std::pair<uint64_t, PullEvent>> events(const std::string& id, uint64_t after) const;
 
+  // Calls `changed` as Options::on_change is, until unwatch() of the number returned; perhaps once
+  // more while unwatch() runs on another thread.
+  uint64_t watch(const std::string& id, std::function<void()> changed);
+  void unwatch(uint64_t watcher);
+
   const Puller& puller() const { return puller_; }
 
  private:
   struct Pull;
   struct Joiner;
   void run(Pull& pull);
+  void tell(const Pull& pull);
   std::vector<std::shared_ptr<Pull>> forget_old_ones();  // under the lock
   std::shared_ptr<Pull> find(const std::string& id) const;
 
   std::unique_ptr<HttpClient> client_;
   Puller puller_;
   Options options_;
-  mutable std::mutex mutex_;  // guards pulls_, last_id_ and what is in the pulls
+  mutable std::mutex mutex_;  // guards what follows and what is in the pulls
   std::vector<std::shared_ptr<Pull>> pulls_;
   uint64_t last_id_ = 0;
+  struct Watcher {
+    uint64_t number;
+    std::string pull;
+    std::function<void()> changed;
+  };
+  std::vector<Watcher> watchers_;
+  uint64_t last_watcher_ = 0;
 };
 
 }  // namespace jiang

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/http_client.h"
 #include "tests/support/loopback_server.h"
 #include "tests/support/temp_folder.h"
 
