@@ -164,6 +164,8 @@ class BubblewrapBox : public Sandbox {
                              "/work",
                              "--remount-ro",
                              "/",
+                             "--info-fd",
+                             std::to_string(kInfoDescriptor),
                              "--seccomp",
                              std::to_string(kFilterDescriptor),
                              "--",

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -16,13 +17,15 @@ namespace jiang {
 namespace {
 
 // Users of boxes when we are root: a range that distributions leave alone (systemd's dynamic users
-// end at 65519). Each process of jiang starts somewhere else in it.
+// end at 65519). Each process of jiang starts somewhere else in it, and each run has the next one:
+// the first process of an ended box counts as its user's until the host's init has waited for it,
+// which in a container may take seconds.
 constexpr uid_t kFirstUser = 1'700'000'000;
 constexpr uid_t kUsers = 100'000'000;
 
-uid_t first_user() {
-  static const uid_t kFirst = kFirstUser + std::random_device{}() % kUsers;
-  return kFirst;
+uid_t next_user() {
+  static std::atomic<uid_t> next = std::random_device{}() % kUsers;
+  return kFirstUser + next.fetch_add(1, std::memory_order_relaxed) % kUsers;
 }
 
 }  // namespace
@@ -54,7 +57,7 @@ Result<std::unique_ptr<Slots::Slot>> Slots::take() {
     is_taken_[index] = true;
   }
   std::optional<uid_t> user;
-  if (geteuid() == 0) user = first_user() + static_cast<uid_t>(index);
+  if (geteuid() == 0) user = next_user();
   const std::string folder = root_ + "/" + std::to_string(index);
   std::unique_ptr<Slot> slot(new Slot(*this, index, folder, user));
   if (mkdir(folder.c_str(), 0700) != 0 || (user && chown(folder.c_str(), *user, *user) != 0)) {

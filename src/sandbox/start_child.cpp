@@ -130,7 +130,9 @@ int become(Plan& plan) {
     if (syscall(SYS_setresuid, plan.user, plan.user, plan.user) < 0) return 5;
   }
   for (const Limit& limit : plan.limits) {
-    const rlimit both = {limit.value, limit.value};
+    // Past the soft limit of processor time comes SIGXCPU, which says what happened; past the hard
+    // one, SIGKILL, which does not.
+    const rlimit both = {limit.value, limit.value + (limit.resource == RLIMIT_CPU ? 1 : 0)};
     if (syscall(SYS_prlimit64, 0, limit.resource, &both, nullptr) < 0) return 6;
   }
   if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return 7;
