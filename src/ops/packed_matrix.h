@@ -20,6 +20,9 @@ class PackedMatrix {
   // Lossless: every format has a packed layout that holds its weights exactly.
   static PackedMatrix pack(const WeightMatrix& weights, ThreadPool& pool);
 
+  // Rows [first, first + out.rows) as floats, exactly; `first` is a multiple of kPanelRows.
+  void unpack_rows(TensorView out, int64_t first) const;
+
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
   Format format() const { return format_; }
