@@ -15,8 +15,9 @@ constexpr int32_t kLogitRows = 32;
 
 class Decoder final : public Model {
  public:
-  Decoder(const ModelConfig& config, std::shared_ptr<const TensorSource> source)
-      : config_(config), source_(std::move(source)) {}
+  Decoder(const ModelConfig& config, const TensorNames& names,
+          std::shared_ptr<const TensorSource> source)
+      : config_(config), names_(&names), source_(std::move(source)) {}
 
   const ModelConfig& config() const override { return config_; }
   uint64_t weight_bytes() const override;
@@ -35,6 +36,10 @@ class Decoder final : public Model {
   size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const override;
   bool forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
 
+  std::vector<ModelPart> parts() const override;
+  const Linear* output_head() const override { return &weights.lm_head; }
+  TensorView hidden_states(const Batch& batch, Workspace& work) const override;
+
   DecoderWeights weights;
 
   void set_parameter_count(uint64_t count) { parameter_count_ = count; }
@@ -44,24 +49,35 @@ class Decoder final : public Model {
     return {config_.num_hidden_layers, config_.num_key_value_heads, config_.head_dim, type};
   }
   bool run(Ops& ops, const Step& step, TensorView out) const;
+  // The residual stream after the last layer, or an empty view if the step was abandoned; `start`
+  // is the mark before it.
+  TensorView run_layers(Ops& ops, const Step& step, size_t start) const;
   TensorView attention(Ops& ops, const DecoderLayer& layer, int index, TensorView x,
                        const Step& step) const;
   TensorView feed_forward(Ops& ops, const DecoderLayer& layer, TensorView x) const;
   void write_outputs(Ops& ops, const Step& step, TensorView x, TensorView out) const;
 
   ModelConfig config_;
+  const TensorNames* names_;                    // of the architecture, a constant of the program
   std::shared_ptr<const TensorSource> source_;  // owns the embedding tables
   uint64_t parameter_count_ = 0;
 };
 
 bool Decoder::run(Ops& ops, const Step& step, TensorView out) const {
   const size_t start = ops.mark();
+  const TensorView x = run_layers(ops, step, start);
+  if (x.data) write_outputs(ops, step, x, out);
+  ops.release(start);
+  return x.data != nullptr;
+}
+
+TensorView Decoder::run_layers(Ops& ops, const Step& step, size_t start) const {
   TensorView x = ops.embedding(step.tokens, weights.embedding, config_.embedding_scale);
   if (config_.learned_positions)
     x = ops.add(x, ops.embedding(step.positions, weights.positions, 1));
   x = ops.keep(start, x);
-  bool goes_on = true;
-  for (int i = 0; i < config_.num_hidden_layers && (goes_on = step.goes_on()); ++i) {
+  for (int i = 0; i < config_.num_hidden_layers; ++i) {
+    if (!step.goes_on()) return {};
     const DecoderLayer& layer = weights.layers[static_cast<size_t>(i)];
     TensorView h = apply_norm(ops, x, layer.attention_norm, config_);
     h = attention(ops, layer, i, h, step);
@@ -73,9 +89,7 @@ bool Decoder::run(Ops& ops, const Step& step, TensorView out) const {
     if (config_.post_norms) h = apply_norm(ops, h, layer.post_ffn_norm, config_);
     x = ops.keep(start, ops.add(x, h));
   }
-  if (goes_on) write_outputs(ops, step, x, out);
-  ops.release(start);
-  return goes_on;
+  return x;
 }
 
 TensorView Decoder::attention(Ops& ops, const DecoderLayer& layer, int index, TensorView x,
@@ -143,6 +157,59 @@ bool Decoder::forward(const Batch& batch, StatePool* pool, Workspace& work, Tens
   if (!run(work.ops(), step, out)) return false;
   end_step(batch, pool);
   return true;
+}
+
+TensorView Decoder::hidden_states(const Batch& batch, Workspace& work) const {
+  const Step step =
+      begin_step(batch, nullptr, work, config_.max_position_embeddings, config_.learned_positions);
+  Ops& ops = work.ops();
+  return apply_norm(ops, run_layers(ops, step, ops.mark()), weights.final_norm, config_);
+}
+
+std::vector<ModelPart> Decoder::parts() const {
+  std::vector<ModelPart> all;
+  const auto add_vector = [&](const std::string& name, const std::vector<float>& values) {
+    if (!values.empty()) all.push_back({.name = name, .vector = &values});
+  };
+  const auto add_norm = [&](const std::string& name, const Norm& norm) {
+    add_vector(name + ".weight", norm.weight);
+    add_vector(name + ".bias", norm.bias);
+  };
+  // `part`: which part of a fused matrix it is, "" where the file has it alone.
+  const auto add_linear = [&](const Linear& linear, std::string_view part = {}) {
+    if (linear.is_empty()) return;
+    const std::string suffix = part.empty() ? "" : fmt::format(":{}", part);
+    all.push_back({.name = linear.name + ".weight" + suffix, .linear = &linear});
+    add_vector(linear.name + ".bias" + suffix, linear.bias);
+  };
+  const bool fuses_qkv = !names_->qkv.empty(), fuses_gate_up = !names_->gate_up.empty();
+  all.push_back({.name = std::string(names_->embedding) + ".weight", .table = &weights.embedding});
+  if (config_.learned_positions) {
+    all.push_back(
+        {.name = std::string(names_->positions) + ".weight", .table = &weights.positions});
+  }
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    const DecoderLayer& layer = weights.layers[i];
+    const std::string prefix = fmt::format("{}{}.", names_->layer, i);
+    const auto name = [&](std::string_view part) { return prefix + std::string(part); };
+    add_norm(name(names_->attention_norm), layer.attention_norm);
+    add_linear(layer.q, fuses_qkv ? "q" : "");
+    add_linear(layer.k, fuses_qkv ? "k" : "");
+    add_linear(layer.v, fuses_qkv ? "v" : "");
+    add_linear(layer.o);
+    add_vector(name(names_->q_norm) + ".weight", layer.q_norm);
+    add_vector(name(names_->k_norm) + ".weight", layer.k_norm);
+    add_norm(name(names_->post_attention_norm), layer.post_attention_norm);
+    add_norm(name(names_->ffn_norm), layer.ffn_norm);
+    add_linear(layer.gate, fuses_gate_up ? "gate" : "");
+    add_linear(layer.up, fuses_gate_up ? "up" : "");
+    add_linear(layer.down);
+    add_norm(name(names_->post_ffn_norm), layer.post_ffn_norm);
+  }
+  add_norm(std::string(names_->final_norm), weights.final_norm);
+  // A tied head is the embedding's table, packed.
+  add_linear(weights.lm_head);
+  return all;
 }
 
 size_t Decoder::workspace_bytes(int32_t n_rows, int32_t n_wanted) const {
@@ -251,7 +318,7 @@ Result<std::shared_ptr<const Model>> build_decoder(const Architecture& architect
                                                    const ModelConfig& config, TensorLoader& loader,
                                                    const FinishLoading& finish) {
   const TensorNames& names = architecture.names;
-  auto model = std::make_shared<Decoder>(config, loader.shared_source());
+  auto model = std::make_shared<Decoder>(config, names, loader.shared_source());
   DecoderWeights& w = model->weights;
   // Of a tied pair some checkpoints keep the head, most keep the embedding.
   std::string_view embedding = names.embedding;

@@ -68,6 +68,11 @@ Result<const Architecture*> find_architecture(const Json& config) {
               close ? fmt::format(", did you mean {}", *close) : "", list);
 }
 
+TensorView Model::hidden_states(const Batch&, Workspace&) const {
+  JIANG_CHECK(false, "this model cannot train");
+  return {};
+}
+
 int32_t default_context(const ModelConfig& config) {
   return std::min(config.max_position_embeddings, 8192);
 }

@@ -47,6 +47,8 @@ class Workspace {
  public:
   Workspace(ThreadPool& pool, size_t arena_bytes, LinearObserver* observer = nullptr)
       : ops_(make_cpu_ops(pool, arena_bytes, observer)) {}
+  // Over a caller's own Ops: training records what a pass does.
+  explicit Workspace(std::unique_ptr<Ops> ops) : ops_(std::move(ops)) {}
   Ops& ops() { return *ops_; }
 
   // What a step knows about its rows; kept here so that a step allocates nothing.
@@ -60,6 +62,15 @@ class Workspace {
 struct StatePoolOptions {
   int64_t capacity_tokens = 0;
   KvType kv_type = KvType::f16;
+};
+
+// A named piece of a model's weights, where the model keeps it: one of the three pointers is set.
+struct ModelPart {
+  // HF name of the tensor: "model.norm.weight"; of a part of a fused matrix with a suffix: ":q".
+  std::string name;
+  const Linear* linear = nullptr;
+  const WeightMatrix* table = nullptr;
+  const std::vector<float>* vector = nullptr;  // a norm's weight or bias, a linear's bias
 };
 
 class Model {
@@ -83,6 +94,13 @@ class Model {
   // False: the step was given up, `out` holds nothing and the states are as long as before.
   virtual bool forward(const Batch& batch, StatePool* pool, Workspace& work,
                        TensorView out) const = 0;
+
+  // What training needs; a model that cannot train has no parts and no head.
+  virtual std::vector<ModelPart> parts() const { return {}; }
+  virtual const Linear* output_head() const { return nullptr; }
+  // The same pass without a cache up to the final norm: every row's hidden state, in the memory of
+  // the workspace's Ops. Nothing is released.
+  virtual TensorView hidden_states(const Batch& batch, Workspace& work) const;
 };
 
 struct LoadOptions {
