@@ -10,10 +10,10 @@
 namespace jiang {
 namespace {
 
-// "dev_make_model.cpp" is the command "dev make-model", "quantize.cpp" is "quantize".
+// "dev_make_model.cpp" is the command "dev make-model", "train_sft.cpp" is "train sft".
 std::string command_of(std::string file) {
   std::string prefix;
-  for (const std::string group : {"dev", "bench"}) {
+  for (const std::string group : {"dev", "bench", "train"}) {
     if (file.substr(0, group.size() + 1) != group + "_") continue;
     prefix = group + " ";
     file = file.substr(group.size() + 1);
