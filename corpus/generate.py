@@ -477,7 +477,7 @@ class Writer:
 
 def with_system(messages, rng):
     rows = [{"role": role, "content": text} for role, text in messages]
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         rows.insert(0, {"role": "system", "content": SYSTEM})
     return {"messages": rows}
 

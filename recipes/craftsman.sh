@@ -10,7 +10,7 @@ mkdir -p "$work"
 
 python3 corpus/generate.py
 [ -f "$work/tokenizer/tokenizer.json" ] ||
-  "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 4096
+  "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 6144
 [ -f "$work/pretrained/model.safetensors" ] || "$jiang" train pretrain recipes/craftsman-pretrain.toml
 [ -f "$work/sft/model.safetensors" ] || "$jiang" train sft recipes/craftsman-sft.toml
 [ -f "$work/pairs.jsonl" ] || "$jiang" train pairs recipes/craftsman-pairs.toml
