@@ -522,6 +522,19 @@ class StoreCommands(PullCase):
         pathlib.Path(modelfile).write_text("FROM absent-model\n")
         self.refused("create", "x", "-f", modelfile, says="jiang pull", env=self.env())
 
+    def test_create_makes_agents_too(self):
+        file = os.path.join(self.home, "poet.toml")
+        pathlib.Path(file).write_text('name = "诗人"\ninstructions = "You write poems."\nopening = "Hello."\n')
+        self.succeeds("create", "poet", "-f", file, env=self.env())
+        made = pathlib.Path(self.home, "agents", "poet.toml").read_text()
+        self.assertIn("诗人", made)
+        self.assertIn("You write poems.", made)
+        self.refused("create", "../poet", "-f", file, env=self.env())
+        self.assertFalse(pathlib.Path(self.home, "poet.toml.toml").exists())
+        pathlib.Path(file).write_text('name = "x"\nwhatever = [\n')
+        self.refused("create", "poet", "-f", file, says="poet.toml", env=self.env())
+        self.assertIn("诗人", pathlib.Path(self.home, "agents", "poet.toml").read_text())
+
     def test_a_damaged_manifest_takes_nothing_away(self):
         self.add_gguf()
         self.pulls("org/tiny")
