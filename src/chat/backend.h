@@ -47,6 +47,8 @@ struct ChatRequest {
   std::vector<std::string> stop = {};  // cut before, never shown in part
   int32_t top_logprobs = -1;           // -1: none; n: logprob of each token and of the n best
   std::optional<bool> thinking = {};   // for templates that know enable_thinking
+  // Of a local model's own, by index. Nullopt: as it was loaded; empty: none.
+  std::optional<AdapterMix> adapters = {};
   Json template_extra = {};            // merged into the template's context
   // The last message is an assistant's and is continued, not answered.
   bool continues_last = false;

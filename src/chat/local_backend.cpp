@@ -238,12 +238,15 @@ Result<std::unique_ptr<ChatStream>> LocalBackend::start(ChatRequest request) {
   if (prompt.continues_text) reader.continue_after(prompt.ids);
 
   const std::span<const TokenId> ends = chat_.tokenizer().end_ids();
+  std::shared_ptr<const AdapterMix> adapters;
+  if (request.adapters) adapters = std::make_shared<AdapterMix>(*std::move(request.adapters));
   TRY(Stream stream, engine_.submit({.prompt = std::move(prompt.ids),
                                      .max_tokens = request.max_tokens,
                                      .sampling = std::move(request.sampling),
                                      .stop_ids = {ends.begin(), ends.end()},
                                      .constraint = constraint,
                                      .top_logprobs = request.top_logprobs,
+                                     .adapters = std::move(adapters),
                                      .notify = std::move(request.notify)}));
   return std::unique_ptr<ChatStream>(
       std::make_unique<LocalStream>(std::move(stream), std::move(reader)));

@@ -216,6 +216,7 @@ class RemoteBackend final : public ChatBackend {
     TRY_STATUS(refuse(request.raw_text || !request.raw_ids.empty(), "a raw prompt"));
     TRY_STATUS(refuse(request.continues_last, "continuing the last message"));
     TRY_STATUS(refuse(!request.template_extra.is_null(), "a variable of the chat template"));
+    TRY_STATUS(refuse(request.adapters.has_value(), "an adapter"));
     TRY_STATUS(refuse(!request.sampling.logit_bias.empty(), "logit_bias"));
     if (!request.messages.is_array())
       return fail(ErrorKind::invalid_argument, "messages must be a list");

@@ -17,6 +17,7 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, 
   loaded.pool = std::make_unique<ThreadPool>(thread_count(flags.threads));
   ProgressLine progress("loading");
   LocalModelOptions options{.engine = engine_options, .context = flags.context, .kind = kind};
+  TRY(options.adapters, parse_adapters(flags.lora));
   if (const auto type = kv_type_named(flags.kv_type))
     options.engine.kv_type = options.engine.evaluation_kv_type = *type;
   options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };

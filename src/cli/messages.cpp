@@ -123,6 +123,7 @@ constexpr Summary kSummaries[] = {
     {"train sft", "用对话数据微调模型"},
     {"train dpo", "用成对的优劣回答调整模型"},
     {"train lora", "冻结模型权重，训练旁路的 LoRA 适配器"},
+    {"merge", "把 LoRA 适配器并入模型权重"},
     {"train pairs", "采样回答，用程序打分，写出偏好数据"},
     {"imatrix", "从文本收集重要性矩阵"},
     {"backup", "把对话和用户的数据库复制成一个文件"},

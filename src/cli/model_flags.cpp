@@ -9,6 +9,11 @@ void ModelFlags::add_threads_to(Options& options) {
                  "compute threads (default: physical cores within the cgroup's quota)");
 }
 
+void ModelFlags::add_lora_to(Options& options) {
+  options.texts(lora, "--lora", "PATH[:SCALE]",
+                "a LoRA adapter (PEFT's folder or a .gguf); may be given several times");
+}
+
 void ModelFlags::add_to(Options& options) {
   options.number(context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
                  "context in tokens (default: the trained one, at most 8192)");
@@ -26,6 +31,14 @@ std::optional<KvType> kv_type_named(std::string_view name) {
     if (name == name_of(type)) return type;
   }
   return std::nullopt;
+}
+
+Result<std::vector<AdapterReference>> parse_adapters(const std::vector<std::string>& texts) {
+  std::vector<AdapterReference> adapters;
+  for (const std::string& text : texts) {
+    TRY(adapters.emplace_back(), parse_adapter_reference(text));
+  }
+  return adapters;
 }
 
 int thread_count(int32_t wanted) {

@@ -29,6 +29,7 @@ constexpr Setting kSettings[] = {
     {"--cert", ""},
     {"--key", ""},
     {"--ctx", "-c"},
+    {"--lora", "", false, true},
     {"--threads", "-t"},
     {"--parallel", ""},
     {"--queue", ""},
@@ -60,6 +61,8 @@ void declare(Options& options, ServeSettings& s, std::vector<std::string>& model
   options.text(s.new_key, "--new-key", "NAME", "make an API key for the owner and print it");
   options.number(s.context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
                  "context in tokens (default: the trained one, at most 8192)");
+  options.texts(s.lora, "--lora", "PATH[:SCALE]",
+                "a LoRA adapter of MODEL; may be given several times");
   options.number(s.threads, "-t,--threads", Range<int32_t>{1, 1024},
                  "compute threads (default: physical cores within the cgroup's quota)");
   options.number(s.parallel, "--parallel", Range<int32_t>{1, 1024},

@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "base/check.h"
 #include "base/machine.h"
 #include "engine/channel.h"
 #include "engine/evaluation.h"
@@ -48,10 +49,12 @@ class StepEngine final : public Engine {
   void publish_stats();
   void stop_everything();
   Status check_ids(std::span<const TokenId> ids) const;
+  Status check_adapters(const AdapterMix& mix) const;
 
   const std::shared_ptr<const Model> model_;  // shared with other engines of the same model
   const MemoryPlan plan_;
   const KvType evaluation_kv_type_;
+  const std::shared_ptr<const AdapterMix> adapters_;  // of requests that name none
   ThreadPool& compute_;
   const std::shared_ptr<StepSignal> signal_ = std::make_shared<StepSignal>();
   std::atomic<bool> is_stopping_ = false;
@@ -78,6 +81,7 @@ StepEngine::StepEngine(std::shared_ptr<const Model> model, ThreadPool& pool,
     : model_(std::move(model)),
       plan_(plan),
       evaluation_kv_type_(options.evaluation_kv_type),
+      adapters_(std::make_shared<AdapterMix>(options.adapters)),
       compute_(pool),
       states_(std::move(states)),
       work_(pool, plan.workspace_bytes) {
@@ -111,6 +115,17 @@ Status StepEngine::check_ids(std::span<const TokenId> ids) const {
   return ok();
 }
 
+Status StepEngine::check_adapters(const AdapterMix& mix) const {
+  if (mix.parts.empty()) return ok();
+  const int32_t loaded = adapter_count(*model_);
+  for (const AdapterMix::Part& part : mix.parts) {
+    if (part.adapter >= 0 && part.adapter < loaded) continue;
+    return fail(ErrorKind::invalid_argument, "there is no adapter {}; {} loaded with the model",
+                part.adapter, loaded == 0 ? "none is" : fmt::format("0 to {} are", loaded - 1));
+  }
+  return ok();
+}
+
 Result<Stream> StepEngine::submit(Request request) {
   if (!runner_) {
     return fail(ErrorKind::unsupported,
@@ -128,6 +143,9 @@ Result<Stream> StepEngine::submit(Request request) {
   }
   TRY_STATUS(check_ids(request.prompt));
   TRY_STATUS(check_sampling(request.sampling, model_->config().vocab_size));
+  if (!request.adapters) request.adapters = adapters_;
+  TRY_STATUS(check_adapters(*request.adapters));
+  if (request.adapters->parts.empty()) request.adapters = nullptr;
   if (request.max_tokens < -1) {
     return fail(ErrorKind::invalid_argument,
                 "max_tokens is {}, it must be -1 (until the context is full) or more",
@@ -174,7 +192,8 @@ Result<Tensor> StepEngine::evaluate(const std::vector<TokenId>& ids, OutputKind 
         "evaluating {} tokens needs {} of memory, {} of the budget are left; give fewer tokens",
         ids.size(), memory_text(needed), memory_text(plan_.budget - plan_.committed));
   }
-  auto evaluation = std::make_unique<Evaluation>(*model_, ids, output, evaluation_kv_type_);
+  auto evaluation =
+      std::make_unique<Evaluation>(*model_, ids, output, evaluation_kv_type_, *adapters_);
   auto result = evaluation->result();
   {
     const std::lock_guard lock(mutex_);
@@ -265,6 +284,10 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
                                                EngineOptions options) {
   TRY(const MemoryPlan plan, plan_memory(*model, options, inspect_machine().memory_bytes));
   std::unique_ptr<StatePool> states;
+  const int32_t n_adapters = adapter_count(*model);
+  for (const AdapterMix::Part& part : options.adapters.parts) {
+    JIANG_CHECK(part.adapter >= 0 && part.adapter < n_adapters, "an adapter that was not loaded");
+  }
   if (!model->config().is_encoder) {
     TRY(states,
         model->make_state_pool({.capacity_tokens = plan.kv_tokens, .kv_type = options.kv_type}));

@@ -32,7 +32,8 @@ struct EngineOptions {
       256;                   // rows of one step: prompts are prefilled in chunks beside decodes
   bool prefix_cache = true;  // keep finished sequences' state for requests that begin alike
   uint64_t memory_budget =
-      0;  // bytes for weights, state and workspace; 0: 80 % of what is available
+      0;                     // bytes for weights, state and workspace; 0: 80 % of what is available
+  AdapterMix adapters = {};  // of requests that name none, and of evaluate()
 };
 
 struct Request {
@@ -42,6 +43,8 @@ struct Request {
   std::vector<TokenId> stop_ids = {};  // ends the answer; not part of it
   std::shared_ptr<Constraint> constraint = {};
   int32_t top_logprobs = -1;  // -1: none; n: logprob of the token and of the n best
+  // Of the adapters that were loaded with the model. Null: as EngineOptions say; empty: none.
+  std::shared_ptr<const AdapterMix> adapters = {};
   // For readers that cannot wait: called after tokens or the finish were put into the stream, on
   // the step thread, under no lock; the stream may have been read empty already. Must be quick and
   // must not throw: post to a queue of your own, which then reads with next_within(0). May still be

@@ -57,8 +57,11 @@ Status Evaluation::run_chunk(Workspace& work) {
   const int32_t n_rows = is_encoder ? n_ids : std::min(kRows, n_ids - n_done_);
   std::vector<int32_t> wanted(static_cast<size_t>(n_rows));
   std::iota(wanted.begin(), wanted.end(), 0);
-  const BatchSequence rows{
-      .state = state_, .first_row = 0, .n_rows = n_rows, .start_position = n_done_};
+  const BatchSequence rows{.state = state_,
+                           .first_row = 0,
+                           .n_rows = n_rows,
+                           .start_position = n_done_,
+                           .adapters = adapters_.parts.empty() ? nullptr : &adapters_};
   const Batch batch{
       .tokens = std::span(ids_).subspan(static_cast<size_t>(n_done_), static_cast<size_t>(n_rows)),
       .sequences = {&rows, 1},

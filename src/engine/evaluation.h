@@ -16,8 +16,13 @@ class Evaluation {
   // Rows of one chunk. All of them are wanted, so it is the logits that need the room.
   static constexpr int32_t kRows = 64;
 
-  Evaluation(const Model& model, std::vector<TokenId> ids, OutputKind output, KvType kv_type)
-      : model_(model), ids_(std::move(ids)), output_(output), kv_type_(kv_type) {}
+  Evaluation(const Model& model, std::vector<TokenId> ids, OutputKind output, KvType kv_type,
+             AdapterMix adapters)
+      : model_(model),
+        ids_(std::move(ids)),
+        output_(output),
+        kv_type_(kv_type),
+        adapters_(std::move(adapters)) {}
 
   std::future<Result<Tensor>> result() { return promise_.get_future(); }
 
@@ -39,6 +44,7 @@ class Evaluation {
   const std::vector<TokenId> ids_;
   const OutputKind output_;
   const KvType kv_type_;
+  const AdapterMix adapters_;
   std::promise<Result<Tensor>> promise_;
 
   std::unique_ptr<StatePool> pool_;

@@ -8,16 +8,21 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/token.h"
+#include "model/model.h"
 #include "model/sequence_state.h"
 
 namespace jiang {
 
 // Tokens that both begin with.
 int32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b);
+
+// States are worth nothing under other adapters. Null: none.
+bool is_same_mix(const AdapterMix* a, const AdapterMix* b);
 
 class PrefixCache {
  public:
@@ -30,15 +35,17 @@ class PrefixCache {
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
 
-  // Takes over `state`, which holds exactly `tokens`.
-  void put(std::span<const TokenId> tokens, StateId state);
+  using Adapters = std::shared_ptr<const AdapterMix>;
+
+  // Takes over `state`, which holds exactly `tokens` as they are with `adapters`.
+  void put(std::span<const TokenId> tokens, StateId state, Adapters adapters = {});
 
   struct Hit {
     StateId state = kNoState;
     int32_t n_tokens = 0;
   };
   // The donor that shares most with `tokens`; kNoState below kMinShared. It becomes the newest.
-  Hit find(std::span<const TokenId> tokens);
+  Hit find(std::span<const TokenId> tokens, const Adapters& adapters = {});
 
   // Gives up the least recently used; false when there is none.
   bool evict_one();
@@ -50,6 +57,7 @@ class PrefixCache {
   struct Donor {
     std::vector<TokenId> tokens;
     StateId state;
+    Adapters adapters;
   };
   void drop(std::list<Donor>::iterator donor);
 

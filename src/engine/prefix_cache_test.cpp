@@ -43,6 +43,20 @@ TEST(PrefixCache, FindsTheDonorThatSharesMost) {
   EXPECT_EQ(cache.find(counting(50, 1)).state, kNoState);
 }
 
+TEST(PrefixCache, StatesOfOtherAdaptersAreNoHit) {
+  FakeStatePool pool(400);
+  PrefixCache cache(pool);
+  const auto mix = [](float scale) {
+    return std::make_shared<AdapterMix>(AdapterMix{{{0, scale}}});
+  };
+  const StateId plain = filled(pool, 20), half = filled(pool, 20);
+  cache.put(counting(20), plain);
+  cache.put(counting(20), half, mix(0.5f));
+  EXPECT_EQ(cache.find(counting(30)).state, plain);
+  EXPECT_EQ(cache.find(counting(30), mix(0.5f)).state, half);
+  EXPECT_EQ(cache.find(counting(30), mix(1)).state, kNoState);
+}
+
 TEST(PrefixCache, TooLittleInCommonIsNoHit) {
   FakeStatePool pool(400);
   PrefixCache cache(pool);

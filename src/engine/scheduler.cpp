@@ -17,6 +17,10 @@ constexpr int32_t kWorthWaiting = 32;
 // weights are read oftener.
 constexpr int32_t kPrefillBesideDecodes = 32;
 
+bool share_states(const Sequence& a, const Sequence& b) {
+  return is_same_mix(a.request.adapters.get(), b.request.adapters.get());
+}
+
 }  // namespace
 
 Scheduler::Scheduler(StatePool& pool, SchedulerOptions options)
@@ -126,7 +130,7 @@ bool Scheduler::awaits_prefix(const Sequence& sequence) const {
   if (!options_.prefix_cache || sequence.state != kNoState) return false;
   const auto usable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
   for (const auto& other : running_) {
-    if (other->remaining() <= 1) continue;
+    if (other->remaining() <= 1 || !share_states(*other, sequence)) continue;
     const int32_t common = common_prefix(other->tokens, usable);
     if (common - other->computed >= kWorthWaiting) return true;
   }
@@ -156,9 +160,9 @@ PrefixCache::Hit Scheduler::find_prefix(const Sequence& sequence) {
   if (!options_.prefix_cache) return {};
   // The last token is always computed: its logits are wanted.
   const auto usable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
-  PrefixCache::Hit best = cache_.find(usable);
+  PrefixCache::Hit best = cache_.find(usable, sequence.request.adapters);
   const auto consider = [&](const Sequence& other) {
-    if (other.state == kNoState) return;
+    if (other.state == kNoState || !share_states(other, sequence)) return;
     const auto known = std::span(other.tokens).first(static_cast<size_t>(other.computed));
     const int32_t common = common_prefix(known, usable);
     if (common >= PrefixCache::kMinShared && common > best.n_tokens) best = {other.state, common};
@@ -240,7 +244,7 @@ void Scheduler::leave(Sequence& sequence, StateFate fate) {
   if (fate == StateFate::keep && options_.prefix_cache && sequence.state != kNoState) {
     pool_.trim(sequence.state, sequence.computed);  // gives back room reserved ahead
     cache_.put(std::span(sequence.tokens).first(static_cast<size_t>(sequence.computed)),
-               sequence.state);
+               sequence.state, sequence.request.adapters);
     sequence.state = kNoState;
   } else {
     drop_state(sequence);

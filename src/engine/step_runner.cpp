@@ -90,7 +90,8 @@ bool StepRunner::forward(std::span<Sequence* const> planned) {
     sequences_.push_back({.state = sequence->state,
                           .first_row = static_cast<int32_t>(tokens_.size()),
                           .n_rows = sequence->chunk,
-                          .start_position = sequence->computed});
+                          .start_position = sequence->computed,
+                          .adapters = sequence->request.adapters.get()});
     const auto first = sequence->tokens.begin() + sequence->computed;
     tokens_.insert(tokens_.end(), first, first + sequence->chunk);
     if (sequence->chunk == sequence->remaining())

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/suggest.h"
+#include "model/adapters.h"
 #include "model/config_reader.h"
 #include "model/tensor_loader.h"
 
@@ -105,9 +106,12 @@ Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSour
   if (!architecture) return at(*source, architecture.error());
   TRY(const ModelConfig config, configure(*source, **architecture, options.context_length));
   TensorLoader loader(source, (*architecture)->names);
-  return (*architecture)->build(**architecture, config, loader, [&](TensorLoader& asked) {
-    return asked.finish(pool, options.progress);
-  });
+  TRY(const auto model,
+      (*architecture)->build(**architecture, config, loader, [&](TensorLoader& asked) {
+        return asked.finish(pool, options.progress);
+      }));
+  TRY_STATUS(attach_adapters(*model, options.adapters, source->conventions()));
+  return model;
 }
 
 }  // namespace jiang

@@ -25,7 +25,8 @@ struct BatchSequence {
   StateId state = kNoState;  // kNoState: an encoder's input, or a pass without cache
   int32_t first_row = 0;
   int32_t n_rows = 0;
-  int32_t start_position = 0;  // == pool.length(state) before the step
+  int32_t start_position = 0;            // == pool.length(state) before the step
+  const AdapterMix* adapters = nullptr;  // of its rows
 };
 
 enum class OutputKind : uint8_t {
@@ -52,8 +53,9 @@ class Workspace {
   Ops& ops() { return *ops_; }
 
   // What a step knows about its rows; kept here so that a step allocates nothing.
-  std::vector<int32_t> positions;       // (n_rows)
-  std::vector<SequenceRows> sequences;  // as attention() wants them
+  std::vector<int32_t> positions;           // (n_rows)
+  std::vector<SequenceRows> sequences;      // as attention() wants them
+  std::vector<const AdapterMix*> adapters;  // (n_rows), or empty if no row has any
 
  private:
   std::unique_ptr<Ops> ops_;
@@ -107,14 +109,19 @@ struct LoadOptions {
   // The longest context that will be asked for; 0: default_context(). Only long rope (Phi-3) looks
   // at it: beyond the length it was first trained for, it turns by another set of frequencies.
   int32_t context_length = 0;
+  // Adapters (weights/adapter_file.h) that batches may ask for, by their index here.
+  std::vector<std::string> adapters = {};
   // Called with (bytes done, bytes in all) while weights are packed.
-  std::function<void(uint64_t, uint64_t)> progress;
+  std::function<void(uint64_t, uint64_t)> progress = {};
 };
 
 // Looks up the architecture, checks every tensor against the config (missing, misshapen and
 // unknown ones are listed in the error), packs the weights.
 Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSource> source,
                                                 ThreadPool& pool, const LoadOptions& options = {});
+
+// How many adapters were loaded with it.
+int32_t adapter_count(const Model& model);
 
 // min(trained, 8192): what a model runs with unless told otherwise.
 int32_t default_context(const ModelConfig& config);

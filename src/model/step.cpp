@@ -13,6 +13,9 @@ Step begin_step(const Batch& batch, StatePool* pool, Workspace& work, int32_t ma
   JIANG_CHECK(!pool || cache, "the state pool was made by another kind of model");
   work.positions.clear();
   work.sequences.clear();
+  work.adapters.clear();
+  const bool adapts = std::any_of(batch.sequences.begin(), batch.sequences.end(),
+                                  [](const BatchSequence& s) { return s.adapters != nullptr; });
   for (const BatchSequence& sequence : batch.sequences) {
     JIANG_CHECK(
         sequence.first_row == static_cast<int32_t>(work.positions.size()) && sequence.n_rows > 0,
@@ -33,8 +36,12 @@ Step begin_step(const Batch& batch, StatePool* pool, Workspace& work, int32_t ma
     for (int32_t i = 0; i < sequence.n_rows; ++i)
       work.positions.push_back(sequence.start_position + i);
     work.sequences.push_back(rows);
+    if (adapts)
+      work.adapters.insert(work.adapters.end(), static_cast<size_t>(sequence.n_rows),
+                           sequence.adapters);
   }
   JIANG_CHECK(work.positions.size() == batch.tokens.size(), "sequences cover every row");
+  work.ops().set_adapters(work.adapters);
   return {.tokens = batch.tokens,
           .positions = work.positions,
           .sequences = work.sequences,

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "kernels/table.h"
+#include "kernels/training.h"
 #include "ops/arena.h"
 #include "ops/matmul.h"
 #include "ops/paged_attention.h"
@@ -47,6 +48,8 @@ class CpuOps final : public Ops {
     for (int64_t i = 0; i < x.rows; ++i) std::memcpy(out.row(i), x.row(i), row_bytes(x));
     return out;
   }
+
+  void set_adapters(std::span<const AdapterMix* const> of_rows) override { mixes_ = of_rows; }
 
   TensorView embedding(std::span<const TokenId> ids, const WeightMatrix& table,
                        float scale) override {
@@ -98,6 +101,10 @@ class CpuOps final : public Ops {
         matmul_many({projections, n}, prepared, *pool_);
       }
       arena_.release(before);
+    }
+    if (counting() || mixes_.empty()) return;
+    for (size_t i = 0; i < linears.size(); ++i) {
+      if (!linears[i]->adapters.empty()) adapt(outs[i], x, *linears[i]);
     }
   }
 
@@ -242,6 +249,23 @@ class CpuOps final : public Ops {
   }
 
  private:
+  // A row's sums are its own: the same for every batch that it runs in.
+  void adapt(TensorView y, TensorView x, const Linear& linear) {
+    JIANG_CHECK(static_cast<int64_t>(mixes_.size()) == x.rows, "one mix of adapters per row");
+    const kernels::TrainingTable& table = kernels::training_table();
+    by_rows(y, [&](int64_t i) {
+      const AdapterMix* mix = mixes_[static_cast<size_t>(i)];
+      if (!mix) return;
+      for (const AdapterMix::Part& part : mix->parts) {
+        const LinearAdapter& adapter = linear.adapters[static_cast<size_t>(part.adapter)];
+        for (int64_t r = 0; r < adapter.rank; ++r) {
+          const float h = table.dot(adapter.a.data() + r * x.cols, x.row(i), x.cols);
+          table.add_scaled(y.row(i), adapter.b_columns.data() + r * y.cols, h * part.scale, y.cols);
+        }
+      }
+    });
+  }
+
   bool counting() const { return pool_ == nullptr; }
   static size_t row_bytes(TensorView x) { return static_cast<size_t>(x.cols) * sizeof(float); }
 
@@ -294,6 +318,7 @@ class CpuOps final : public Ops {
   Arena arena_;
   LinearObserver* observer_ = nullptr;
   const kernels::RowTable& rows_;
+  std::span<const AdapterMix* const> mixes_;
   RopeAngleCache angles_;
   PagedAttention attention_;
 };

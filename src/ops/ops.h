@@ -33,6 +33,10 @@ class Ops {
   // The same values in fresh memory.
   virtual TensorView copy(TensorView x) = 0;
 
+  // The mix of each row of the passes to come, nullptr: no adapter. Empty: nobody has one. The span
+  // is used until it is set again. Rows that select_rows() returned have none.
+  virtual void set_adapters(std::span<const AdapterMix* const> of_rows) = 0;
+
   // out[i] = scale * table[ids[i]]                                        (n_ids, table.cols)
   virtual TensorView embedding(std::span<const TokenId> ids, const WeightMatrix& table,
                                float scale) = 0;

@@ -61,6 +61,11 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   LoadOptions load_options;
   load_options.context_length = context;
   load_options.progress = options.progress;
+  AdapterMix mix;
+  for (const AdapterReference& adapter : options.adapters) {
+    mix.parts.push_back({static_cast<int32_t>(mix.parts.size()), adapter.scale});
+    load_options.adapters.push_back(adapter.path);
+  }
   TRY(loaded.model, load_model(loaded.source, pool, load_options));
   if (options.kind == ModelKind::decoder && loaded.model->config().is_encoder) {
     return fail(ErrorKind::invalid_argument,
@@ -68,6 +73,7 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
                 loaded.path);
   }
   EngineOptions engine_options = options.engine;
+  engine_options.adapters = std::move(mix);
   if (context > 0) {
     const int32_t trained = loaded.model->config().max_position_embeddings;
     if (trained > 0 && context > trained) {

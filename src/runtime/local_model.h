@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/thread_pool.h"
@@ -13,6 +14,7 @@
 #include "hub/manifest.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
+#include "weights/adapter_file.h"
 #include "weights/tensor_source.h"
 
 namespace jiang {
@@ -34,6 +36,7 @@ struct LocalModelOptions {
   EngineOptions engine = {};
   int32_t context = 0;  // as --ctx asks for it; 0: as its settings or `engine` say
   ModelKind kind = ModelKind::any;
+  std::vector<AdapterReference> adapters = {};  // loaded with the model; all are on by default
   std::function<void(uint64_t, uint64_t)> progress = {};  // bytes packed, bytes in all
 };
 

@@ -324,6 +324,10 @@ Result<std::shared_ptr<LoadedModelEntry>> Manager::load_file(const std::string& 
                 name, human_bytes(weights), human_bytes(free_bytes), human_bytes(budget_));
   }
   LocalModelOptions options{.engine = options_.engine, .context = options_.engine.context};
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!added_.empty() && added_.front() == name) options.adapters = options_.adapters;
+  }
   options.progress = [&](uint64_t done, uint64_t total) {
     const std::lock_guard lock(state_->mutex);
     state_->slots[name].progress =

@@ -253,6 +253,7 @@ std::optional<ApiError> to_chat_request(ChatBody& body, ChatRequest& out) {
   if (!body.tools.empty()) out.tools = std::move(body.tools);
   out.parallel_tool_calls = body.parallel_tool_calls.value_or(true);
   out.sampling = body.sampling.params();
+  out.adapters = body.sampling.adapters();
   const auto most = body.max_completion_tokens ? body.max_completion_tokens : body.max_tokens;
   out.max_tokens = static_cast<int32_t>(most.value_or(-1));
   out.stop = body.sampling.stop;

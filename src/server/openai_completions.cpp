@@ -252,6 +252,7 @@ void completions(ServerContext& context, const RequestPtr& request, const Respon
     for (int64_t i = 0; i < body.n; ++i) {
       ChatRequest& choice = job.requests.emplace_back(prompt);
       choice.sampling = body.sampling.params();
+      choice.adapters = body.sampling.adapters();
       if (i > 0 && choice.sampling.seed) *choice.sampling.seed += static_cast<uint64_t>(i);
       choice.stop = body.sampling.stop;
       choice.max_tokens = static_cast<int32_t>(body.max_tokens.value_or(16));  // OpenAI's default

@@ -6,6 +6,8 @@
 namespace jiang {
 namespace {
 
+constexpr int kMostAdapters = 64;
+
 // nullopt: not a token's id.
 std::optional<TokenId> token_id(const std::string& text) {
   TokenId id = -1;
@@ -13,6 +15,16 @@ std::optional<TokenId> token_id(const std::string& text) {
   const auto parsed = std::from_chars(text.data(), end, id);
   if (parsed.ec != std::errc() || parsed.ptr != end || id < 0) return std::nullopt;
   return id;
+}
+
+bool is_adapter(const Json& part) {
+  if (!part.is_object()) return false;
+  for (const auto& [name, value] : part.items()) {
+    if (name == "id" && value.is_number_integer() && value >= 0 && value < kMostAdapters) continue;
+    if (name == "scale" && value.is_number() && value >= -1000 && value <= 1000) continue;
+    return false;
+  }
+  return part.contains("id");
 }
 
 }  // namespace
@@ -28,6 +40,13 @@ void SamplingFields::fields(Fields& f) {
   f.integer("seed", seed, INT64_MIN, INT64_MAX);
   f.object("logit_bias", logit_bias);
   f.texts("stop", stop, 4);
+  f.list("lora", lora);
+  for (const Json& part : lora) {
+    if (!is_adapter(part)) {
+      return f.fail("lora", "must be a list of {\"id\": 0, \"scale\": 1}, of ids from 0 to 63",
+                    "invalid_value");
+    }
+  }
   if (!logit_bias.is_object()) return;
   for (const auto& [key, value] : logit_bias.items()) {
     if (!token_id(key))
@@ -53,6 +72,14 @@ SamplingParams SamplingFields::params() const {
       params.logit_bias.emplace_back(token_id(key).value_or(0), value.get<float>());
   }
   return params;
+}
+
+std::optional<AdapterMix> SamplingFields::adapters() const {
+  if (!lora.is_array()) return std::nullopt;
+  AdapterMix mix;
+  for (const Json& part : lora)
+    mix.parts.push_back({part["id"].get<int32_t>(), part.value("scale", 1.0f)});
+  return mix;
 }
 
 }  // namespace jiang

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/sampling.h"
+#include "engine/engine.h"
 #include "server/fields.h"
 
 namespace jiang {
@@ -21,9 +21,11 @@ struct SamplingFields {
   std::optional<int64_t> seed = {};
   Json logit_bias = {};  // {"id": bias}
   std::vector<std::string> stop = {};
+  Json lora = {};  // [{"id": 0, "scale": 0.5}]: which of the model's adapters, and how much of each
 
   void fields(Fields& f);
   SamplingParams params() const;  // after fields()
+  std::optional<AdapterMix> adapters() const;
 };
 
 }  // namespace jiang

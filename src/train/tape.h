@@ -64,6 +64,8 @@ class Tape final : public Ops {
 
   size_t mark() const override { return 0; }
   void release(size_t) override {}
+  // A tape has adapters of its own: those that train.
+  void set_adapters(std::span<const AdapterMix* const>) override {}
   TensorView keep(size_t mark, TensorView x) override;
   TensorView copy(TensorView x) override;
   TensorView embedding(std::span<const TokenId> ids, const WeightMatrix& table,

@@ -112,6 +112,10 @@ class Training(Case):
         chats.append({"conversations": [{"from": "human", "value": "Say blue."},
                                         {"from": "gpt", "value": "blue"}]})
         chats.append({"messages": [{"role": "user", "content": "no answer"}]})
+        write("blue.jsonl", "".join(
+            json.dumps({"messages": [{"role": "user", "content": c["messages"][0]["content"]},
+                                     {"role": "assistant", "content": "blue blue blue"}]}) + "\n"
+            for c in chats[:40]))
         write("chats.jsonl", "".join(json.dumps(c, ensure_ascii=False) + "\n" for c in chats))
         write("pairs.jsonl", "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in pairs))
         done = jiang("train", "sft", tuning_recipe("sft", "base", "sft", "chats.jsonl"))
@@ -216,3 +220,27 @@ class Training(Case):
         self.assertEqual((config["peft_type"], config["r"]), ("LORA", 4))
         self.assertTrue(os.path.exists(path("lora", "adapter_model.safetensors")))
         self.assertTrue(os.path.exists(path("lora", "adapter.gguf")))
+
+    def test_adapters_run_switch_and_merge(self):
+        self.succeeds("quantize", path("sft"), path("whole.gguf"), "--type", "f32")
+        self.succeeds("train", "lora", tuning_recipe(
+            "lora", "whole.gguf", "blue", "blue.jsonl", "[lora]\nrank = 4\n"))
+
+        def answer(*arguments):
+            return self.succeeds("run", *arguments, "-p", "What of the cat?", "-n", "8",
+                                 "--temp", "0").decode()
+        plain = answer(path("whole.gguf"))
+        adapted = answer(path("whole.gguf"), "--lora", path("blue"))
+        self.assertIn("blue", adapted)
+        self.assertNotEqual(plain, adapted)
+        gguf = path("blue", "adapter.gguf")
+        self.assertEqual(answer(path("whole.gguf"), "--lora", gguf), adapted)
+        self.assertEqual(answer(path("whole.gguf"), "--lora", gguf + ":0"), plain)
+        self.succeeds("merge", path("whole.gguf"), path("merged.gguf"), "--lora", gguf,
+                      "--type", "f32")
+        self.assertEqual(answer(path("merged.gguf")), adapted)
+        self.succeeds("merge", path("sft"), path("merged"), "--lora", path("blue"))
+        self.assertEqual(answer(path("merged")), adapted)
+        self.refused("merge", path("whole.gguf"), path("x.gguf"), code=2, says="--lora")
+        self.refused("run", path("whole.gguf"), "--lora", path("nowhere"), "-p", "x", code=1,
+                     says="no such adapter")

@@ -49,7 +49,8 @@ std::vector<float> ModelRunner::run_batch(std::span<const Piece> pieces, OutputK
     if (piece.state != kNoState && !states_->reserve(piece.state, start + n_rows)) {
       throw std::runtime_error("no room in the test's state pool");
     }
-    sequences.push_back({piece.state, static_cast<int32_t>(tokens.size()), n_rows, start});
+    sequences.push_back(
+        {piece.state, static_cast<int32_t>(tokens.size()), n_rows, start, piece.adapters});
     tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
   }
   for (size_t i = 0; i < tokens.size(); ++i) wanted.push_back(static_cast<int32_t>(i));

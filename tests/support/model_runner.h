@@ -32,6 +32,7 @@ class ModelRunner {
   struct Piece {
     StateId state;
     std::vector<TokenId> tokens;
+    const AdapterMix* adapters = nullptr;
   };
   std::vector<float> run_batch(std::span<const Piece> pieces,
                                OutputKind output = OutputKind::logits,

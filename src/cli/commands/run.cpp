@@ -65,6 +65,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.flag(flags.chat.raw, "--raw", "no chat template: continue the prompt as it stands");
   flags.chat.generation.add_to(options);
   flags.model.add_to(options);
+  flags.model.add_lora_to(options);
   flags.model.add_kv_type_to(options, EngineOptions().kv_type);
   options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
   bool no_history = false;

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "cli/commands/table.h"
+#include "cli/model_flags.h"
 #include "cli/output.h"
 #include "cli/serve_settings.h"
 #include "hub/model_ref.h"
@@ -98,8 +99,13 @@ ServerOptions server_options(const ServeSettings& settings) {
   return options;
 }
 
-ModelManagerOptions model_options(const ServeSettings& settings) {
+Result<ModelManagerOptions> model_options(const ServeSettings& settings) {
   ModelManagerOptions options;
+  TRY(options.adapters, parse_adapters(settings.lora));
+  if (!options.adapters.empty() && settings.models.size() != 1) {
+    return fail(ErrorKind::invalid_argument,
+                "--lora is of one model: name that model, and no other, on the command line");
+  }
   options.threads = settings.threads;
   options.engine.context = settings.context;
   options.engine.max_sequences = settings.parallel + std::max(1, settings.parallel / 4);
@@ -133,7 +139,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   }
   StorageAuthenticator authenticator(*storage);
   TRY_STATUS(check_exposure(settings, authenticator));
-  TRY(const auto models, ModelManager::create(model_options(settings)));
+  TRY(ModelManagerOptions wanted, model_options(settings));
+  TRY(const auto models, ModelManager::create(std::move(wanted)));
   for (const auto& [name, path] : settings.models) TRY_STATUS(models->add(name, path));
 
   TRY(const auto page, PageServer::open(jiang_home(), *storage, *models, authenticator));

@@ -37,6 +37,7 @@ std::span<const Command> commands() {
       kTrainDpo,
       kTrainLora,
       kTrainPairs,
+      kMerge,
       kCompletion,
       kServe,
       kDevMakeModel,

@@ -35,6 +35,7 @@ extern const Command kTrainSft;
 extern const Command kTrainDpo;
 extern const Command kTrainLora;
 extern const Command kTrainPairs;
+extern const Command kMerge;
 extern const Command kCompletion;
 extern const Command kServe;
 extern const Command kDevMakeModel;
