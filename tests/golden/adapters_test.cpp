@@ -138,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(
                       AdapterCase{"llama", {"q_proj", "k_proj", "o_proj"}, true},
                       AdapterCase{"gemma2", {"gate_proj", "up_proj"}, false},
                       AdapterCase{"phi3", {"qkv_proj", "gate_up_proj"}, false}),
-    [](const auto& info) { return info.param.fixture; });
+    [](const auto& adapted) { return adapted.param.fixture; });
 
 TEST(AdapterFiles, ThatFitNoProjectionAreRefusedByName) {
   const TempFolder folder;

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <thread>
 
 #include "base/file.h"
 #include "base/json_value.h"
@@ -72,6 +74,35 @@ Result<double> score(Sandbox& sandbox, const PairsRecipe& recipe, const std::str
   return value;
 }
 
+// The answers to one prompt, all at once: they share the prompt's state and the batch.
+Result<std::vector<std::string>> sample(Engine& engine, const ChatModel& chat,
+                                        const std::vector<TokenId>& prompt,
+                                        const PairsRecipe& recipe, size_t index) {
+  const auto n = static_cast<size_t>(recipe.samples);
+  std::vector<std::optional<Result<Generation>>> made(n);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < n; ++i) {
+    threads.emplace_back([&, i] {
+      GenerateOptions generation;
+      generation.max_tokens = static_cast<int32_t>(recipe.max_tokens);
+      generation.sampling.temperature = static_cast<float>(recipe.temperature);
+      generation.sampling.top_p = static_cast<float>(recipe.top_p);
+      generation.sampling.min_p = 0;
+      generation.sampling.top_k = 0;
+      generation.sampling.seed = recipe.seed + index * n + i;
+      made[i] = generate(engine, chat, prompt, generation,
+                         [](std::string_view) { return !interrupted(); });
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<std::string> texts;
+  for (auto& result : made) {
+    TRY(Generation answer, std::move(*result));
+    texts.push_back(std::move(answer.text));
+  }
+  return texts;
+}
+
 Result<int> run(const std::vector<std::string>& arguments) {
   std::string path;
   ModelFlags flags;
@@ -100,29 +131,19 @@ Result<int> run(const std::vector<std::string>& arguments) {
   for (const PairPrompt& prompt : prompts) {
     if (interrupted()) break;
     TRY(const auto ids, chat.prompt(prompt.messages, Json(), true, Json()));
+    TRY(const auto texts, sample(*model.engine, chat, ids, recipe, n_done));
     std::vector<ScoredAnswer> answers;
-    for (int64_t i = 0; i < recipe.samples && !interrupted(); ++i) {
-      GenerateOptions generation;
-      generation.max_tokens = static_cast<int32_t>(recipe.max_tokens);
-      generation.sampling.temperature = static_cast<float>(recipe.temperature);
-      generation.sampling.top_p = static_cast<float>(recipe.top_p);
-      generation.sampling.min_p = 0;
-      generation.sampling.top_k = 0;
-      generation.sampling.seed =
-          recipe.seed + n_done * static_cast<uint64_t>(recipe.samples) + static_cast<uint64_t>(i);
-      TRY(const Generation made, generate(*model.engine, chat, ids, generation,
-                                          [](std::string_view) { return !interrupted(); }));
+    for (const std::string& text : texts) {
       if (interrupted()) break;
-      const auto value = score(*sandbox, recipe, folder.path(), prompt, made.text);
+      const auto value = score(*sandbox, recipe, folder.path(), prompt, text);
       if (value) {
-        answers.push_back({made.text, *value});
-      } else {
-        if (n_unscored++ == 0) {
-          first_failure =
-              fmt::format("{}:{}: {}", prompt.line.file, prompt.line.line, value.error().message);
-        }
+        answers.push_back({text, *value});
+      } else if (n_unscored++ == 0) {
+        first_failure =
+            fmt::format("{}:{}: {}", prompt.line.file, prompt.line.line, value.error().message);
       }
     }
+    if (interrupted()) break;
     const Json pair = best_and_worst(prompt.line.value["prompt"], answers, recipe.margin);
     if (!pair.is_null()) {
       lines += to_string(pair) + "\n";
