@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/file.h"
 #include "sandbox/box_folder.h"
+#include "sandbox/work_folder.h"
 
 namespace jiang {
 namespace {
@@ -24,28 +24,6 @@ constexpr SandboxLimits kCompileLimits = {.wall_seconds = 10,
                                           .processes = 32,
                                           .file_bytes = uint64_t{32} << 20,
                                           .files = 64};
-
-// A fresh folder, removed with what is in it.
-class WorkFolder {
- public:
-  static Result<WorkFolder> create() {
-    const char* tmp = getenv("TMPDIR");
-    std::string path = std::string(tmp && *tmp ? tmp : "/tmp") + "/jiang-c-XXXXXX";
-    if (!mkdtemp(path.data())) {
-      return fail(ErrorKind::io, "{}: no folder could be made: {}", path, strerror(errno));
-    }
-    return WorkFolder(std::move(path));
-  }
-  WorkFolder(WorkFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ~WorkFolder() {
-    if (!path_.empty()) (void)remove_folder(path_);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit WorkFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 std::string name_of_signal(int number) {
   const char* name = sigabbrev_np(number);
