@@ -23,7 +23,7 @@ MAY_USE = {
     "train": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "convert"],
     "install": ["base", "tensor", "quant", "weights", "text", "model", "engine", "chat", "convert",
                 "hub"],
-    "runtime": ["base", "tensor", "weights", "text", "model", "engine", "chat", "hub"],
+    "runtime": ["base", "tensor", "quant", "weights", "text", "model", "engine", "chat", "hub"],
     "agent": ["base", "text", "engine", "chat", "sandbox"],
     "server": ["base", "tensor", "text", "model", "engine", "chat", "hub", "storage", "sandbox",
                "install", "runtime", "agent"],

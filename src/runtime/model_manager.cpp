@@ -421,7 +421,9 @@ std::vector<ModelStatus> Manager::list() const {
     for (const std::string& name : source->names())
       found[name] = {.name = name, .path = "", .provider = source->provider(name)};
   }
-  const std::lock_guard lock(state_->mutex);
+  // Asked after the lock is let go: an agent asks us for its model.
+  std::map<std::string, std::shared_ptr<LoadedModelEntry>> entries;
+  std::unique_lock lock(state_->mutex);
   for (const auto& [name, slot] : state_->slots) {
     const auto place = found.find(name);
     if (place == found.end()) continue;  // deleted since
@@ -431,16 +433,22 @@ std::vector<ModelStatus> Manager::list() const {
     status.load_progress = slot.progress;
     status.memory_bytes = slot.memory_bytes;
     if (!slot.entry) continue;
-    status.context = slot.entry->backend().capabilities().context;
-    if (Engine* engine = slot.entry->engine()) status.stats = engine->stats();
+    entries[name] = slot.entry;
     if (slot.expires() && slot.n_leases == 0) {
       const auto left = slot.unload_at() - SteadyClock::now();
       status.unload_at = std::chrono::system_clock::now() +
                          std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
     }
   }
+  const std::vector<std::string> added = added_;
+  lock.unlock();
+  for (const auto& [name, entry] : entries) {
+    ModelStatus& status = found[name];
+    status.context = entry->backend().capabilities().context;
+    if (Engine* engine = entry->engine()) status.stats = engine->stats();
+  }
   std::vector<ModelStatus> all;
-  for (const std::string& name : added_) {  // the first added one is the default: it leads
+  for (const std::string& name : added) {  // the first added one is the default: it leads
     if (const auto place = found.find(name); place != found.end()) {
       all.push_back(std::move(place->second));
       found.erase(place);
@@ -456,8 +464,13 @@ std::string Manager::default_model() const {
     if (!added_.empty()) return added_.front();
   }
   if (const auto bundled = bundled_model()) return std::filesystem::path(*bundled).stem().string();
-  const auto models = list();
-  return models.empty() ? "" : models.front().name;
+  // A file of ours rather than somebody's service; never an agent, which would ask for it again.
+  std::string elsewhere;
+  for (const ModelStatus& model : list()) {
+    if (model.provider == "local") return model.name;
+    if (model.provider != "agent" && elsewhere.empty()) elsewhere = model.name;
+  }
+  return elsewhere;
 }
 
 }  // namespace

@@ -153,6 +153,44 @@ TEST(ModelManager, ListsWhatItKnows) {
   EXPECT_FALSE(f.manager->add("x", f.home.path() + "/none.gguf"));
 }
 
+// As an agent: its backend asks the manager for the model that it runs on.
+class AskingSource final : public BackendSource {
+ public:
+  explicit AskingSource(ModelManager& manager) : manager_(manager) {}
+  std::vector<std::string> names() const override { return {"agent:a"}; }
+  bool knows(const std::string& name) const override { return name == "agent:a"; }
+  std::string provider(const std::string&) const override { return "agent"; }
+  Result<std::unique_ptr<ChatBackend>> open(const std::string&) override {
+    return std::unique_ptr<ChatBackend>(std::make_unique<Backend>(manager_));
+  }
+
+ private:
+  struct Backend final : ChatBackend {
+    explicit Backend(ModelManager& asked) : manager(asked) {}
+    Result<std::unique_ptr<ChatStream>> start(ChatRequest) override {
+      return fail(ErrorKind::unsupported, "none");
+    }
+    Result<int32_t> count_tokens(const ChatRequest&) override { return 0; }
+    ChatCapabilities capabilities() const override {
+      return (*manager.acquire_loaded("remote/a"))->backend().capabilities();
+    }
+    ModelManager& manager;
+  };
+  ModelManager& manager_;
+};
+
+TEST(ModelManager, AnAgentMayAskForItsModelWhileItIsListedAndIsNoDefault) {
+  Fixture f;
+  f.source->release();
+  f.manager->add_source(std::make_shared<AskingSource>(*f.manager));
+  EXPECT_NE(f.manager->default_model(), "agent:a");
+  const auto model = f.manager->acquire("remote/a").value();
+  const auto agent = f.manager->acquire("agent:a").value();
+  for (const ModelStatus& status : f.manager->list()) {
+    if (status.name == "agent:a") EXPECT_EQ(status.context, 7);
+  }
+}
+
 TEST(ModelManager, ABudgetBeyondTheMachineIsRefused) {
   ModelManagerOptions options;
   options.memory_budget = uint64_t{1} << 60;

@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/serve_settings.h"
 #include "hub/model_ref.h"
+#include "runtime/remote_source.h"
 #include "server/http_text.h"
 #include "server/login.h"
 #include "server/page_server.h"
@@ -142,6 +143,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   TRY(ModelManagerOptions wanted, model_options(settings));
   TRY(const auto models, ModelManager::create(std::move(wanted)));
   for (const auto& [name, path] : settings.models) TRY_STATUS(models->add(name, path));
+  TRY(auto remote, read_remote_source(jiang_home()));
+  models->add_source(std::move(remote));
 
   TRY(const auto page, PageServer::open(jiang_home(), *storage, *models, authenticator));
   const auto more_routes = [&](ServerContext& context) {
