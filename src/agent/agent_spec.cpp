@@ -26,6 +26,7 @@ constexpr TextField kTextFields[] = {
     {"instructions", &AgentSpec::instructions, 256 * 1024},
     {"opening", &AgentSpec::opening, 16 * 1024},
     {"model", &AgentSpec::model, 400},
+    {"owner", &AgentSpec::owner, 200},
 };
 struct FlagField {
   const char* key;
@@ -42,7 +43,7 @@ constexpr size_t kMaxItems = 64;
 constexpr size_t kMaxItemBytes = 4 * 1024;
 
 // What the server adds to an agent that it shows; accepted when it comes back, and not kept.
-constexpr std::string_view kShownOnly[] = {"id", "built_in", "file", "warning"};
+constexpr std::string_view kShownOnly[] = {"id", "built_in", "file", "mine", "warning"};
 
 std::vector<std::string> known_keys() {
   std::vector<std::string> keys = {"parameters"};
@@ -206,6 +207,7 @@ Result<AgentSpec> parse_agent_json(const Json& json, std::string_view where) {
     return fail(ErrorKind::invalid_argument, "{}: an agent is a JSON object", where);
   }
   TRY(AgentSpec spec, parse_agent(json, Places(where, nullptr), true));
+  spec.owner.clear();  // whose it is, the server says
   if (const Json* id = find_member(json, "id"); id && id->is_string()) {
     spec.id = id->get<std::string>();
     if (!spec.id.empty() && !is_agent_id(spec.id)) {

@@ -24,6 +24,7 @@ struct AgentSpec {
   std::string opening;                 // 开场白: shown before any generation, costs no token
   std::vector<std::string> questions;  // 预置问题
   std::string model;                   // "": the default model
+  std::string owner = {};              // a user's id, in the file only; "": everybody's here
   Json parameters;        // OpenAI's spelling: temperature, top_p, max_tokens, seed, stop ...
   bool built_in = false;  // not in the file: 代码匠 itself
 };

@@ -1,5 +1,9 @@
 #include "agent/execution.h"
 
+#include <algorithm>
+#include <filesystem>
+
+#include "agent/search.h"
 #include "base/json_value.h"
 #include "base/unicode.h"
 
@@ -26,12 +30,58 @@ std::string ended(const SandboxResult& run) {
   return std::string("stopped: ") + name_of(run.end);
 }
 
+Json files_json(const std::string& folder, const std::string& url) {
+  Json files = Json::array();
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.is_symlink(error) || !entry.is_regular_file(error)) continue;
+    const std::string name = entry.path().filename().string();
+    files.push_back({{"name", name},
+                     {"bytes", static_cast<uint64_t>(entry.file_size(error))},
+                     {"url", url + percent_encoded(name)}});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
+  return files;
+}
+
 }  // namespace
+
+Locale locale_of(std::string_view text) {
+  while (!text.empty()) {
+    const DecodedCodePoint next = decode_utf8(text);
+    if (next.code_point >= 0x4E00 && next.code_point <= 0x9FFF) return Locale::chinese;
+    text.remove_prefix(static_cast<size_t>(next.length));
+  }
+  return Locale::english;
+}
 
 bool ran_well(const CRun& result) {
   return result.compiled && result.run && result.run->end == SandboxResult::End::exited &&
          result.run->exit_code == 0;
 }
+
+namespace {
+
+std::string run_text(const SandboxResult& run, const std::string& hint) {
+  std::string text = ended(run) + "\n";
+  if (!run.out.empty()) text += "stdout:\n" + run.out + "\n";
+  if (!run.err.empty()) text += "stderr:\n" + run.err + "\n";
+  if (!hint.empty()) text += hint + "\n";
+  return text;
+}
+
+void add_run(Json& part, const SandboxResult& run, const std::string& folder,
+             const std::string& files_url) {
+  if (!folder.empty()) part["files"] = files_json(folder, files_url);
+  part["out"] = run.out;
+  part["err"] = run.err;
+  part["end"] = name_of(run.end);
+  if (run.end == SandboxResult::End::exited) part["exit_code"] = run.exit_code;
+  if (run.end == SandboxResult::End::signalled) part["signal"] = run.signal;
+}
+
+}  // namespace
 
 std::string execution_text(const CRun& result) {
   std::string text;
@@ -42,14 +92,12 @@ std::string execution_text(const CRun& result) {
   }
   if (result.compile.err.empty()) text += "compiled without warnings\n";
   if (!result.run) return text;
-  text += ended(*result.run) + "\n";
-  if (!result.run->out.empty()) text += "stdout:\n" + result.run->out + "\n";
-  if (!result.run->err.empty()) text += "stderr:\n" + result.run->err + "\n";
-  if (!result.hint.empty()) text += result.hint + "\n";
-  return text;
+  return text + run_text(*result.run, result.hint);
 }
 
-Json execution_part(const CRun& result) {
+std::string execution_text(const PythonRun& result) { return run_text(result.run, result.hint); }
+
+Json execution_part(const CRun& result, const std::string& folder, const std::string& files_url) {
   Json part = {{"type", "execution"},
                {"compiled", result.compiled},
                {"diagnostics", result.compile.err},
@@ -59,12 +107,15 @@ Json execution_part(const CRun& result) {
                {"exit_code", nullptr},
                {"hint", result.hint},
                {"files", Json::array()}};
-  if (!result.run) return part;
-  part["out"] = result.run->out;
-  part["err"] = result.run->err;
-  part["end"] = name_of(result.run->end);
-  if (result.run->end == SandboxResult::End::exited) part["exit_code"] = result.run->exit_code;
-  if (result.run->end == SandboxResult::End::signalled) part["signal"] = result.run->signal;
+  if (result.run) add_run(part, *result.run, folder, files_url);
+  return part;
+}
+
+Json execution_part(const PythonRun& result, const std::string& folder,
+                    const std::string& files_url) {
+  Json part = {{"type", "execution"},  {"compiled", true},    {"diagnostics", ""},
+               {"exit_code", nullptr}, {"hint", result.hint}, {"files", Json::array()}};
+  add_run(part, result.run, folder, files_url);
   return part;
 }
 

@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,16 +31,30 @@ struct AgentBudget {
 
 enum class Approval : uint8_t { once, always, deny };
 
+// What a person is asked before a call.
+struct ApprovalQuestion {
+  std::string id;  // of this call, as in its parts
+  const Tool& tool;
+  std::string arguments;  // JSON text
+};
+
 struct AgentRequest {
   ChatRequest chat = {};  // messages, sampling ...; `tools` is filled here
+  // The first turn, when it is under way already: of first_turn(*this).
+  std::unique_ptr<ChatStream> first = {};
   std::vector<const Tool*> tools = {};
   ToolContext context = {};
   AgentBudget budget = {};
   Locale locale = Locale::english;
   // Compile and run the C program of an answer that no tool ran; mend it while repairs are left.
   bool verifies_code = false;
-  // Asked before a call whose tool has a permission. Absent: allowed (the owner switched it on).
-  std::function<Approval(const Tool& tool, const Json& arguments)> approve = {};
+  // Tools that may be called unasked, beside those without a permission.
+  std::set<std::string> allowed = {};
+  // Asked before every other call. Absent: nobody can be asked, and the call is refused.
+  std::function<Approval(const ApprovalQuestion& question)> approve = {};
+  // The messages hold text from the web already: only addresses that the user typed or a search
+  // found are opened unasked.
+  bool has_untrusted_text = false;
 };
 
 // What happens, for people: deltas of the model, and Parts of docs/api.md.
@@ -51,7 +67,7 @@ struct AgentEvents {
 
 // One call as it is logged.
 struct ToolCallRecord {
-  std::string id;
+  std::string id;  // as the model gave it
   std::string name;
   std::string arguments;  // JSON text, as the model wrote it
   bool ok = false;
@@ -61,15 +77,19 @@ struct ToolCallRecord {
 };
 
 struct AgentOutcome {
-  std::string text;        // all text of the answer
-  ChatFinish finish = {};  // of the last turn; stats are sums
+  std::string text;            // all text of the answer
+  std::string last_turn = {};  // the model's own words of its last turn
+  ChatFinish finish = {};      // of the last turn; stats are sums
   int32_t steps = 0;
-  std::string stopped_by = {};  // "steps", "tokens", "time": which budget ended it; else ""
+  std::string stopped_by = {};  // "steps", "tokens", "time", "context": what ended it; else ""
   std::vector<ToolCallRecord> calls = {};
 };
 
 Result<AgentOutcome> run_agent(ChatBackend& backend, AgentRequest request,
                                const AgentEvents& events, const std::atomic<bool>& cancelled);
+
+// What the model is asked first.
+ChatRequest first_turn(const AgentRequest& request);
 
 // Tools in OpenAI's form.
 Json tools_json(const std::vector<const Tool*>& tools);

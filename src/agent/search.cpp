@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 
+#include "base/file.h"
 #include "base/suggest.h"
+#include "base/toml.h"
 
 namespace jiang {
 namespace {
@@ -86,6 +88,14 @@ Result<SearchConfig> search_config(const Json& config) {
                 search.provider, variable);
   }
   return search;
+}
+
+Result<SearchConfig> read_search_config(const std::string& home) {
+  const std::string path = home + "/config.toml";
+  if (!is_regular_file(path)) return SearchConfig{};
+  TRY(const TomlDocument file, parse_toml_file(path));
+  const Json* search = find_member(file.value, "search");
+  return search ? search_config(*search) : SearchConfig{};
 }
 
 Result<std::vector<SearchResult>> search_web(const SearchConfig& config, const SearchQuery& query,

@@ -48,6 +48,8 @@ const SearchProvider* find_search_provider(std::string_view name);
 // (JIANG_SEARCH_KEY by default). Unknown providers and missing keys are errors that say what is
 // there.
 Result<SearchConfig> search_config(const Json& config);
+// From HOME/config.toml; none when there is no such file or no [search] in it.
+Result<SearchConfig> read_search_config(const std::string& home);
 
 // Every failure has a sentence: none set up, no network, a status, an answer that is no answer.
 Result<std::vector<SearchResult>> search_web(const SearchConfig& config, const SearchQuery& query,

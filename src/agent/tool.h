@@ -26,14 +26,16 @@ struct SearchConfig;
 struct ToolContext {
   Sandbox* sandbox = nullptr;            // null: programs cannot be run here
   const SearchConfig* search = nullptr;  // null: no provider is set up
-  std::string folder;                    // of this conversation, kept between calls; "": none
+  std::string folder = {};               // of this conversation, kept between calls; "": none
+  std::string files_url = {};            // where people find the folder's files; ends in "/"
   const std::atomic<bool>* cancelled = nullptr;
 };
 
 struct ToolOutput {
   bool ok = true;
-  std::string text;  // for the model
-  Json part = {};    // for people: a Part of docs/api.md, or null
+  std::string text;           // for the model
+  Json part = {};             // for people: a Part of docs/api.md, or null
+  bool is_untrusted = false;  // the text was written by strangers
 };
 
 struct Tool {
@@ -42,6 +44,11 @@ struct Tool {
   const char* parameters;  // JSON Schema
   Permission permission;
   Ability ability;
+  const char* url_argument = nullptr;  // the argument that is a web address to be opened
+  // Whether this machine has what the tool needs beside its ability's; null: it needs nothing.
+  bool (*is_present)() = nullptr;
+  // Part of docs/api.md that shows the call itself better than its arguments do, or null.
+  Json (*preview)(const Json& arguments) = nullptr;
   // An error is told to the model as text: it may try again.
   Result<ToolOutput> (*run)(const Json& arguments, ToolContext& context);
 };

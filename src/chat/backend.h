@@ -80,6 +80,11 @@ struct ToolCallDelta {
   std::string name = {};
   std::string arguments = {};  // JSON text
 };
+// What an agent did between its words: a Part of docs/api.md. No model sends one, and the public
+// dialects leave it out.
+struct PartEvent {
+  Json part;
+};
 enum class ChatFinishReason : uint8_t { stop, length, tool_calls, cancelled, error };
 struct ChatFinish {
   ChatFinishReason reason = ChatFinishReason::stop;
@@ -87,7 +92,7 @@ struct ChatFinish {
   std::optional<std::string> stop_string = {};  // the one that ended the answer
   RequestStats stats = {};
 };
-using ChatEvent = std::variant<TextDelta, ReasoningDelta, ToolCallDelta, ChatFinish>;
+using ChatEvent = std::variant<TextDelta, ReasoningDelta, ToolCallDelta, PartEvent, ChatFinish>;
 
 struct ChatProgress {
   int32_t queue_position = 0;  // 0: running

@@ -16,8 +16,15 @@ Result<ToolOutput> run(const Json& arguments, ToolContext& context) {
                                                   .input = std::move(input),
                                                   .folder = context.folder,
                                                   .cancelled = context.cancelled}));
-  return ToolOutput{
-      .ok = ran_well(result), .text = execution_text(result), .part = execution_part(result)};
+  return ToolOutput{.ok = ran_well(result),
+                    .text = execution_text(result),
+                    .part = execution_part(result, context.folder, context.files_url)};
+}
+
+Json preview(const Json& arguments) {
+  const Json* code = find_member(arguments, "code");
+  if (!code || !code->is_string()) return Json();
+  return {{"type", "code"}, {"language", "c"}, {"code", *code}};
 }
 
 }  // namespace
@@ -34,6 +41,7 @@ extern const Tool kRunC = {
       "required":["code"],"additionalProperties":false})",
     .permission = Permission::execute,
     .ability = Ability::code,
+    .preview = preview,
     .run = run,
 };
 

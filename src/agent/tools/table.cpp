@@ -4,12 +4,14 @@ namespace jiang {
 
 // One line per file of this folder.
 extern const Tool kRunC;
+extern const Tool kRunPython;
 extern const Tool kWebFetch;
 extern const Tool kWebSearch;
 
 std::span<const Tool> tools() {
   static const Tool kTools[] = {
       kRunC,
+      kRunPython,
       kWebFetch,
       kWebSearch,
   };
