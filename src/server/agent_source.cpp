@@ -1,6 +1,8 @@
 #include "server/agent_source.h"
 
+#include "agent/agent_stream.h"
 #include "server/answer_request.h"
+#include "server/small_model.h"
 
 namespace jiang {
 namespace {
@@ -71,11 +73,24 @@ void add_instructions(const AgentSpec& agent, Json& messages) {
 
 class AgentBackend final : public ChatBackend {
  public:
-  AgentBackend(AgentFolder& agents, ModelManager& models, std::string id)
-      : agents_(agents), models_(models), id_(std::move(id)) {}
+  AgentBackend(AgentFolder& agents, ModelManager& models, const AgentHost& host, std::string id)
+      : agents_(agents), models_(models), host_(host), id_(std::move(id)) {}
 
   Result<std::unique_ptr<ChatStream>> start(ChatRequest request) override {
     TRY(const ModelLease lease, prepare(request));
+    const auto agent = agents_.find(id_);
+    // A JSON answer has no room for tools and their words; a client's tools are the client's.
+    const bool has_hands = agent && (agent->code || agent->web) && !has_entries(request.tools) &&
+                           request.format.kind == ResponseFormat::Kind::text;
+    if (has_hands) {
+      AgentRequest wanted;
+      wanted.chat = std::move(request);
+      add_abilities(*agent, host_, agent_model(models_, *lease), wanted);
+      allow_all(wanted);
+      TRY(auto stream,
+          AgentStream::start(lease->backend(), std::move(wanted), AgentStream::Asking::no, lease));
+      return std::unique_ptr<ChatStream>(std::move(stream));
+    }
     TRY(auto stream, lease->backend().start(std::move(request)));
     return std::unique_ptr<ChatStream>(std::make_unique<LeasedStream>(lease, std::move(stream)));
   }
@@ -95,6 +110,7 @@ class AgentBackend final : public ChatBackend {
   std::string model_of(const AgentSpec& agent) const {
     return agent.model.empty() ? models_.default_model() : agent.model;
   }
+  static bool has_entries(const Json& tools) { return tools.is_array() && !tools.empty(); }
   // The agent as its file is now.
   Result<ModelLease> prepare(ChatRequest& request) {
     const auto agent = agents_.find(id_);
@@ -113,6 +129,7 @@ class AgentBackend final : public ChatBackend {
 
   AgentFolder& agents_;
   ModelManager& models_;
+  const AgentHost& host_;
   const std::string id_;
 };
 
@@ -132,7 +149,8 @@ bool AgentSource::knows(const std::string& name) const {
 Result<std::unique_ptr<ChatBackend>> AgentSource::open(const std::string& name) {
   const auto agent = agents_.find(agent_of(name));
   if (!agent) return fail(ErrorKind::not_found, "there is no agent {}", agent_of(name));
-  return std::unique_ptr<ChatBackend>(std::make_unique<AgentBackend>(agents_, models_, agent->id));
+  return std::unique_ptr<ChatBackend>(
+      std::make_unique<AgentBackend>(agents_, models_, host_, agent->id));
 }
 
 }  // namespace jiang

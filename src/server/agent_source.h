@@ -1,5 +1,6 @@
 // AgentSource: agents as models, "agent:NAME", for every dialect: the agent's instructions before
 // the conversation, its parameters where the request says nothing, on its own model or the default.
+// Its tools run here, unless the request brings tools of its own: those are the client's to run.
 //
 // Any thread.
 #pragma once
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/abilities.h"
 #include "agent/agent_folder.h"
 #include "runtime/model_manager.h"
 
@@ -15,9 +17,10 @@ namespace jiang {
 
 class AgentSource final : public BackendSource {
  public:
-  // Both outlive the source. The manager is asked for the agent's model when a request comes, so
+  // All outlive the source. The manager is asked for the agent's model when a request comes, so
   // an idle agent keeps no model loaded.
-  AgentSource(AgentFolder& agents, ModelManager& models) : agents_(agents), models_(models) {}
+  AgentSource(AgentFolder& agents, ModelManager& models, const AgentHost& host)
+      : agents_(agents), models_(models), host_(host) {}
 
   std::vector<std::string> names() const override;
   bool knows(const std::string& name) const override;
@@ -27,6 +30,7 @@ class AgentSource final : public BackendSource {
  private:
   AgentFolder& agents_;
   ModelManager& models_;
+  const AgentHost& host_;
 };
 
 }  // namespace jiang

@@ -199,6 +199,8 @@ bool Answering::pump_one(int32_t choice, std::string& out) {
   if (!stream) return false;
   auto event = stream->next_within(0);
   if (!event) return false;
+  // Only the page shows what an agent did.
+  if (std::holds_alternative<PartEvent>(*event)) return true;
   if (first_token_ < 0 && is_part_of_answer(*event)) first_token_ = seconds_since(began_);
   if (const auto* end = std::get_if<ChatFinish>(&*event)) {
     if (end->reason == ChatFinishReason::error || end->reason == ChatFinishReason::cancelled) {

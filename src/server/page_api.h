@@ -9,10 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "agent/abilities.h"
 #include "agent/agent_folder.h"
 #include "runtime/model_manager.h"
-#include "sandbox/sandbox.h"
 #include "server/announcements.h"
+#include "server/chat_files.h"
 #include "server/route.h"
 #include "server/runs.h"
 #include "server/worker_pool.h"
@@ -29,8 +30,8 @@ struct PageContext {
   WorkerPool& workers;
   // For what takes long: loading a model, running a program. Ends before the server does.
   WorkerPool& slow_workers;
-  Sandbox* sandbox = nullptr;  // null: programs are not run here
-  std::string no_sandbox = "this server has no box for programs";  // why it is null
+  const AgentHost& host;  // the box and the web, as agents have them here
+  ChatFiles files;
   std::string version = {};
   // After users or keys changed: whoever keeps what they were asks again.
   std::function<void()> credentials_changed = {};

@@ -11,26 +11,6 @@ namespace {
 constexpr size_t kMaxCode = size_t{1} << 20;
 constexpr size_t kMaxInput = size_t{1} << 20;
 
-std::string_view name_of_end(SandboxResult::End end) {
-  switch (end) {
-    case SandboxResult::End::exited:
-      return "exited";
-    case SandboxResult::End::signalled:
-      return "signalled";
-    case SandboxResult::End::timed_out:
-      return "timed_out";
-    case SandboxResult::End::memory:
-      return "memory";
-    case SandboxResult::End::disk:
-      return "disk";
-    case SandboxResult::End::output:
-      return "output";
-    case SandboxResult::End::cancelled:
-      return "cancelled";
-  }
-  return "exited";
-}
-
 int64_t millis(double seconds) { return std::llround(seconds * 1000); }
 
 Json result_json(const CRun& done) {
@@ -41,7 +21,7 @@ Json result_json(const CRun& done) {
                {"run", nullptr},
                {"files", Json::array()}};
   if (!done.run) return json;
-  json["run"] = {{"end", std::string(name_of_end(done.run->end))},
+  json["run"] = {{"end", name_of(done.run->end)},
                  {"exit_code", done.run->exit_code},
                  {"signal", done.run->signal},
                  {"out", done.run->out},
@@ -69,12 +49,25 @@ Result<CProgram> program_from(const HttpRequest& request) {
   return program;
 }
 
+// A visitor has what the shared agent has, and no more.
+Status may_run(PageContext& page, const HttpRequest& request) {
+  if (!is_visitor(request)) return ok();
+  TRY(const Share share, share_of_visitor(page, request));
+  const auto agent =
+      share.kind == Share::Kind::agent ? page.agents.find(share.id) : std::optional<AgentSpec>();
+  if (agent && agent->code) return ok();
+  return fail(ErrorKind::unsupported, "what was shared has no code ability: nothing is run");
+}
+
 void run_code(PageContext& page, const RequestPtr& request, const ResponderPtr& responder) {
+  if (const Status allowed = may_run(page, *request); !allowed) {
+    return responder->send(page_error(allowed.error()));
+  }
   auto program = program_from(*request);
   if (!program) return responder->send(page_error(program.error()));
-  if (page.sandbox == nullptr) {
+  if (page.host.sandbox == nullptr) {
     return responder->send(page_error(
-        fail(ErrorKind::unsupported, "programs cannot be run here: {}", page.no_sandbox)));
+        fail(ErrorKind::unsupported, "programs cannot be run here: {}", page.host.no_sandbox)));
   }
   // Who closes the connection ends the program.
   const auto cancelled = std::make_shared<std::atomic<bool>>(false);
@@ -83,16 +76,21 @@ void run_code(PageContext& page, const RequestPtr& request, const ResponderPtr& 
   page.slow_workers.post([&page, responder, cancelled, program = *std::move(program)]() mutable {
     if (*cancelled) return responder->send(page_error(fail(ErrorKind::cancelled, "cancelled")));
     program.cancelled = cancelled.get();
-    const auto done = run_c(*page.sandbox, program);
+    const auto done = run_c(*page.host.sandbox, program);
     responder->send(done ? json_response(result_json(*done)) : page_error(done.error()));
   });
 }
 
 Result<HttpResponse> abilities(PageContext& page, const HttpRequest&) {
-  const bool has_box = page.sandbox != nullptr;
-  return json_response(
-      {{"code", {{"available", has_box}, {"reason", has_box ? "" : page.no_sandbox}}},
-       {"web", {{"available", false}, {"reason", "this server has no web tools yet"}}}});
+  const auto told = [&](Ability ability) {
+    const std::string reason = missing(ability, page.host);
+    return Json{{"available", reason.empty()}, {"reason", reason}};
+  };
+  Json web = told(Ability::web);
+  if (web["available"] == true && page.host.search.provider.empty()) {
+    web["reason"] = "pages can be read; to search, name a provider in [search] of config.toml";
+  }
+  return json_response({{"code", told(Ability::code)}, {"web", std::move(web)}});
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
   }
   if (!draft.agent_id.empty()) {
     const auto spec = page.agents.find(draft.agent_id);
-    if (!spec) return fail(ErrorKind::invalid_argument, "agent_id: there is no such agent");
+    if (!spec || !(is_visitor(request) || may_use_agent(page, request, *spec))) {
+      return fail(ErrorKind::invalid_argument, "agent_id: there is no such agent");
+    }
     draft.agent_id = spec->id;
   }
   TRY(const Conversation made,
@@ -121,8 +123,15 @@ Result<HttpResponse> remove(PageContext& page, const HttpRequest& request) {
     if (message.status == MessageStatus::running) page.runs.stop(message.run, user);
   }
   TRY_STATUS(page.storage.conversations().remove(user, request.params[0]));
+  page.files.remove(request.params[0]);
   page.announcements.tell_conversation(user, request.params[0]);
   return no_content();
+}
+
+Result<HttpResponse> download(PageContext& page, const HttpRequest& request) {
+  TRY(const std::string reader, reader_of(page, request, request.params[0]));
+  TRY_STATUS(page.storage.conversations().find(reader, request.params[0]));
+  return page.files.download(request.params[0], request.params[1]);
 }
 
 Result<HttpResponse> export_one(PageContext& page, const HttpRequest& request) {
@@ -215,30 +224,21 @@ Result<HttpResponse> folders(PageContext& page, const HttpRequest& request) {
 }  // namespace
 
 void add_conversation_routes(std::vector<Route>& routes, PageContext& page) {
-  using Function = Result<HttpResponse> (*)(PageContext&, const HttpRequest&);
-  const struct {
-    const char* method;
-    const char* pattern;
-    Access access;
-    Function function;
-  } rows[] = {
-      {"GET", "conversations", Access::visitor, list},
-      {"POST", "conversations", Access::visitor, create},
-      {"POST", "conversations/import", Access::user, import},
-      {"GET", "conversations/{id}", Access::visitor, show},
-      {"PATCH", "conversations/{id}", Access::visitor, change},
-      {"DELETE", "conversations/{id}", Access::visitor, remove},
-      {"GET", "conversations/{id}/export", Access::visitor, export_one},
-      {"DELETE", "messages/{id}", Access::visitor, remove_message},
-      {"PUT", "messages/{id}/feedback", Access::visitor, set_feedback},
-      {"GET", "feedback.jsonl", Access::user, all_feedback},
-      {"GET", "folders", Access::visitor, folders},
-  };
-  for (const auto& row : rows) {
-    routes.push_back(page_route(
-        row.method, row.pattern, row.access,
-        [&page, function = row.function](const HttpRequest& r) { return function(page, r); }));
-  }
+  add_page_rows(routes, page,
+                {
+                    {"GET", "conversations", Access::visitor, list},
+                    {"POST", "conversations", Access::visitor, create},
+                    {"POST", "conversations/import", Access::user, import},
+                    {"GET", "conversations/{id}", Access::visitor, show},
+                    {"PATCH", "conversations/{id}", Access::visitor, change},
+                    {"DELETE", "conversations/{id}", Access::visitor, remove},
+                    {"GET", "conversations/{id}/export", Access::visitor, export_one},
+                    {"GET", "conversations/{id}/files/{name}", Access::visitor, download},
+                    {"DELETE", "messages/{id}", Access::visitor, remove_message},
+                    {"PUT", "messages/{id}/feedback", Access::visitor, set_feedback},
+                    {"GET", "feedback.jsonl", Access::user, all_feedback},
+                    {"GET", "folders", Access::visitor, folders},
+                });
 }
 
 }  // namespace jiang

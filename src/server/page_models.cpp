@@ -1,18 +1,21 @@
 // Models: what there is, what it needs, loading and unloading.
 #include <filesystem>
 
+#include "runtime/model_facts.h"
 #include "server/page_support.h"
+#include "server/small_model.h"
 
 namespace jiang {
 namespace {
 
 Json model_json(PageContext& page, const ModelStatus& status, const std::string& standard) {
   const auto speed = page.runs.speed_of(status.name);
+  const auto facts = status.path.empty() ? std::nullopt : model_facts(status.path);
   Json json = {{"name", status.name},
                {"provider", status.provider},
                {"bytes", status.bytes},
-               {"parameters", nullptr},
-               {"type", nullptr},
+               {"parameters", facts ? Json(facts->parameters) : Json()},
+               {"type", facts ? Json(facts->type) : Json()},
                {"context", status.context == 0 ? Json() : Json(status.context)},
                {"loaded", status.loaded},
                {"loading", status.loading},
@@ -22,7 +25,7 @@ Json model_json(PageContext& page, const ModelStatus& status, const std::string&
                {"memory_needed", status.loaded ? status.memory_bytes : status.bytes},
                {"tokens_per_second", speed ? Json(*speed) : Json()},
                {"capabilities", Json::array({"completion"})},
-               {"small", status.provider == "local" && status.bytes < kSmallModelBytes},
+               {"small", is_small_model(status)},
                {"default", status.name == standard}};
   if (!status.loaded) return json;
   const auto lease = page.models.acquire_loaded(status.name);
@@ -76,23 +79,13 @@ Result<HttpResponse> unload(PageContext& page, const HttpRequest& request) {
 }  // namespace
 
 void add_model_routes(std::vector<Route>& routes, PageContext& page) {
-  using Function = Result<HttpResponse> (*)(PageContext&, const HttpRequest&);
-  const struct {
-    const char* method;
-    const char* pattern;
-    Access access;
-    Function function;
-  } rows[] = {
-      {"GET", "models", Access::model, list},
-      {"POST", "models/unload", Access::model, unload},
-  };
+  add_page_rows(routes, page,
+                {
+                    {"GET", "models", Access::model, list},
+                    {"POST", "models/unload", Access::model, unload},
+                });
   routes.push_back(page_slow_route(page, "POST", "models/load", Access::model,
                                    [&page](const HttpRequest& r) { return load(page, r); }));
-  for (const auto& row : rows) {
-    routes.push_back(page_route(
-        row.method, row.pattern, row.access,
-        [&page, function = row.function](const HttpRequest& r) { return function(page, r); }));
-  }
 }
 
 }  // namespace jiang

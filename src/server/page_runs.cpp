@@ -1,5 +1,6 @@
 // Answers: asked for, read as they are written, stopped, gone on with.
 #include <charconv>
+#include <map>
 
 #include "server/answer_request.h"
 #include "server/errors.h"
@@ -14,18 +15,38 @@ struct Recipe {
   std::string system;
   Json settings;  // the agent's parameters, and over them the conversation's settings
   ChatRequest request;
+  std::optional<AgentSpec> agent_spec;
+  std::optional<RunAgent> agent;  // when it has abilities
 };
+
+// Programs run unasked: the box is what keeps the machine safe. What leaves the machine is asked
+// about, until the user says "always".
+std::set<std::string> allowed_tools(const Json& settings, const std::string& agent_id) {
+  std::set<std::string> allowed = {"run_c", "run_python"};
+  const Json* approvals = find_member(settings, "approvals");
+  const Json* of_agent = approvals ? find_member(*approvals, agent_id) : nullptr;
+  if (!of_agent || !of_agent->is_object()) return allowed;
+  for (const auto& [tool, answer] : of_agent->items()) {
+    if (answer == "always") allowed.insert(tool);
+  }
+  return allowed;
+}
+
+bool has_read_web(const std::vector<Message>& path) {
+  for (const Message& message : path) {
+    if (!message.parts.is_array()) continue;
+    for (const Json& part : message.parts) {
+      if (part.is_object() && part.value("type", "") == "sources") return true;
+    }
+  }
+  return false;
+}
 
 Result<std::string> model_for(PageContext& page, const std::string& user_id,
                               const std::string& wanted, const std::string& agents) {
   if (!wanted.empty()) return wanted;
   if (!agents.empty()) return agents;
-  TRY(const Json settings, page.storage.settings().get(user_id));
-  if (const Json* chosen = find_member(settings, "default_model");
-      chosen && chosen->is_string() && !chosen->get_ref<const std::string&>().empty()) {
-    return chosen->get<std::string>();
-  }
-  std::string model = page.models.default_model();
+  TRY(std::string model, chosen_model(page, user_id));
   if (model.empty()) {
     return fail(ErrorKind::not_found,
                 "there is no model yet; fetch one on the models page or with `jiang pull`");
@@ -33,20 +54,27 @@ Result<std::string> model_for(PageContext& page, const std::string& user_id,
   return model;
 }
 
-Result<Recipe> recipe_for(PageContext& page, const std::string& user_id,
+Result<Recipe> recipe_for(PageContext& page, const HttpRequest& request,
                           const std::string& agent_id, const std::string& model,
                           const Json& settings) {
+  const std::string& user_id = request.caller.user_id;
   Recipe recipe;
   recipe.settings = Json::object();
   std::string agents_model;
   if (!agent_id.empty()) {
     const auto agent = page.agents.find(agent_id);
-    if (!agent) {
+    if (!agent || !(is_visitor(request) || may_use_agent(page, request, *agent))) {
       return fail(ErrorKind::not_found, "agent_id: the agent {} is gone", agent_id);
     }
     recipe.system = agent->instructions;
+    recipe.agent_spec = *agent;
     agents_model = agent->model;
     if (agent->parameters.is_object()) recipe.settings = agent->parameters;
+    if (agent->code || agent->web) {
+      TRY(const Json known, page.storage.settings().get(user_id));
+      recipe.agent =
+          RunAgent{.spec = *agent, .host = &page.host, .allowed = allowed_tools(known, agent->id)};
+    }
   }
   if (settings.is_object()) recipe.settings.merge_patch(settings);
   if (const Json* system = find_member(recipe.settings, "system")) {
@@ -61,9 +89,9 @@ Result<Recipe> recipe_for(PageContext& page, const std::string& user_id,
   return recipe;
 }
 
-Result<Recipe> recipe_of(PageContext& page, const std::string& user_id,
+Result<Recipe> recipe_of(PageContext& page, const HttpRequest& request,
                          const Conversation& conversation) {
-  return recipe_for(page, user_id, conversation.agent_id, conversation.model,
+  return recipe_for(page, request, conversation.agent_id, conversation.model,
                     conversation.settings);
 }
 
@@ -94,6 +122,12 @@ Status start_run(PageContext& page, Beginning beginning, Recipe recipe, const Me
   plan.request.messages = messages_of_path(path, recipe.system);
   plan.request.continues_last = continues;
   plan.prompt_hash = prompt_hash(plan.request.messages);
+  plan.agent = std::move(recipe.agent);
+  if (plan.agent) {
+    plan.agent->folder = page.files.folder(plan.conversation);
+    plan.agent->files_url = ChatFiles::url(plan.conversation);
+    plan.agent->has_untrusted_text = has_read_web(path);
+  }
   page.runs.start(std::move(plan));
   return ok();
 }
@@ -129,7 +163,7 @@ Result<HttpResponse> ask(PageContext& page, const HttpRequest& request) {
   TRY(Question question, question_from(request, body));
   TRY_STATUS(page.runs.may_start(user));
   TRY(const Conversation conversation, page.storage.conversations().find(user, id));
-  TRY(Recipe recipe, recipe_of(page, user, conversation));
+  TRY(Recipe recipe, recipe_of(page, request, conversation));
   Beginning beginning{.user_id = user, .conversation = id, .run = Runs::new_id(), .new_title = {}};
   const std::string title = conversation.title.empty() ? title_of(question.content) : "";
   TRY(const Asked asked, page.storage.conversations().ask(user, id, std::move(question),
@@ -153,7 +187,7 @@ Result<HttpResponse> answer_again(PageContext& page, const HttpRequest& request)
   TRY(const std::string parent, required_text(body, "parent"));
   TRY_STATUS(page.runs.may_start(user));
   TRY(const Conversation conversation, page.storage.conversations().find(user, id));
-  TRY(Recipe recipe, recipe_of(page, user, conversation));
+  TRY(Recipe recipe, recipe_of(page, request, conversation));
   Beginning beginning{.user_id = user, .conversation = id, .run = Runs::new_id(), .new_title = {}};
   TRY(const Message answer,
       page.storage.conversations().answer_again(user, id, parent, plan_of(recipe, beginning.run)));
@@ -168,7 +202,7 @@ Result<HttpResponse> go_on(PageContext& page, const HttpRequest& request) {
   TRY(const std::string message, required_text(body, "message"));
   TRY_STATUS(page.runs.may_start(user));
   TRY(const Conversation conversation, page.storage.conversations().find(user, id));
-  TRY(Recipe recipe, recipe_of(page, user, conversation));
+  TRY(Recipe recipe, recipe_of(page, request, conversation));
   Beginning beginning{.user_id = user, .conversation = id, .run = Runs::new_id(), .new_title = {}};
   TRY(const Message answer, page.storage.conversations().continue_answer(
                                 user, id, message, plan_of(recipe, beginning.run)));
@@ -223,8 +257,8 @@ Result<FreeRequest> free_request(PageContext& page, const HttpRequest& request) 
   }
   FreeRequest made;
   TRY(made.recipe,
-      recipe_for(page, request.caller.user_id, agent_id,
-                 is_visitor(request) ? "" : model.value_or(""), settings ? *settings : Json()));
+      recipe_for(page, request, agent_id, is_visitor(request) ? "" : model.value_or(""),
+                 settings ? *settings : Json()));
   // The agent's words come first; those of the page's own messages stay behind them.
   if (!made.recipe.system.empty()) {
     if (messages.front()["role"] == "system") messages.erase(messages.begin());
@@ -246,6 +280,7 @@ Result<HttpResponse> temporary(PageContext& page, const HttpRequest& request) {
   plan.model = made.recipe.model;
   plan.request = std::move(made.recipe.request);
   plan.request.messages = std::move(made.messages);
+  plan.agent = std::move(made.recipe.agent);
   const Json answer = {{"run", plan.id}};
   page.runs.start(std::move(plan));
   return json_response(answer, 201);
@@ -254,6 +289,9 @@ Result<HttpResponse> temporary(PageContext& page, const HttpRequest& request) {
 // The exact prompt, for the workbench. Loads the model when it is not loaded.
 Result<HttpResponse> show_prompt(PageContext& page, const HttpRequest& request) {
   TRY(const FreeRequest made, free_request(page, request));
+  if (made.recipe.agent_spec && !may_read_agent(request, *made.recipe.agent_spec)) {
+    return fail(ErrorKind::invalid_argument, "agent_id: this agent's prompt is its owner's to see");
+  }
   TRY(const ModelLease lease, page.models.acquire(made.recipe.model));
   const ChatModel* chat = lease->chat_model();
   if (!chat) {
@@ -306,28 +344,40 @@ Result<HttpResponse> stop(PageContext& page, const HttpRequest& request) {
   return no_content();
 }
 
+Result<HttpResponse> approve(PageContext& page, const HttpRequest& request) {
+  const std::string& user = request.caller.user_id;
+  TRY(const Json body, body_object(request, {"answer"}));
+  TRY(const std::string text, required_text(body, "answer"));
+  const std::map<std::string, Approval> answers = {
+      {"once", Approval::once}, {"always", Approval::always}, {"deny", Approval::deny}};
+  const auto answer = answers.find(text);
+  if (answer == answers.end()) {
+    return fail(ErrorKind::invalid_argument, "answer: must be once, always or deny");
+  }
+  const auto approved =
+      page.runs.approve(request.params[0], user, request.params[1], answer->second);
+  if (!approved) return fail(ErrorKind::not_found, "nothing waits for this answer");
+  if (answer->second == Approval::always) {
+    TRY_STATUS(page.storage.settings().merge(
+        user, {{"approvals", {{approved->agent_id, {{approved->tool, "always"}}}}}}));
+  }
+  return no_content();
+}
+
 }  // namespace
 
 void add_run_routes(std::vector<Route>& routes, PageContext& page) {
-  using Function = Result<HttpResponse> (*)(PageContext&, const HttpRequest&);
-  const struct {
-    const char* pattern;
-    Access access;
-    Function function;
-  } rows[] = {
-      {"conversations/{id}/messages", Access::visitor, ask},
-      {"conversations/{id}/answers", Access::visitor, answer_again},
-      {"conversations/{id}/continue", Access::visitor, go_on},
-      {"temporary", Access::visitor, temporary},
-      {"runs/{id}/stop", Access::visitor, stop},
-  };
+  add_page_rows(routes, page,
+                {
+                    {"POST", "conversations/{id}/messages", Access::visitor, ask},
+                    {"POST", "conversations/{id}/answers", Access::visitor, answer_again},
+                    {"POST", "conversations/{id}/continue", Access::visitor, go_on},
+                    {"POST", "temporary", Access::visitor, temporary},
+                    {"POST", "runs/{id}/stop", Access::visitor, stop},
+                    {"POST", "runs/{id}/approvals/{approval}", Access::visitor, approve},
+                });
   routes.push_back(page_slow_route(page, "POST", "prompt", Access::user,
                                    [&page](const HttpRequest& r) { return show_prompt(page, r); }));
-  for (const auto& row : rows) {
-    routes.push_back(page_route(
-        "POST", row.pattern, row.access,
-        [&page, function = row.function](const HttpRequest& r) { return function(page, r); }));
-  }
   routes.push_back(
       page_stream_route("runs/{id}/events", Access::visitor,
                         [&page](const RequestPtr& request, const ResponderPtr& responder) {

@@ -10,8 +10,9 @@ struct PageServer::Parts {
   ModelManager& models;
   StorageAuthenticator& authenticator;
   Announcements announcements = {};
+  std::string files = {};
   std::unique_ptr<Sandbox> sandbox = {};
-  std::string no_sandbox = {};
+  AgentHost host = {};
   std::unique_ptr<AgentFolder> agents = {};
   std::unique_ptr<Runs> runs = {};
   std::unique_ptr<PageContext> context = {};
@@ -28,13 +29,16 @@ Result<std::unique_ptr<PageServer>> PageServer::open(const std::string& home, St
   Parts* const raw = parts.get();
   TRY(parts->agents,
       AgentFolder::open(home + "/agents", [raw] { raw->announcements.tell_all("agents"); }));
-  models.add_source(std::make_shared<AgentSource>(*parts->agents, models));
+  parts->files = home + "/files";
   auto sandbox = Sandbox::open();
   if (sandbox) {
     parts->sandbox = *std::move(sandbox);
+    parts->host.sandbox = parts->sandbox.get();
   } else {
-    parts->no_sandbox = sandbox.error().message;
+    parts->host.no_sandbox = sandbox.error().message;
   }
+  TRY(parts->host.search, read_search_config(home));
+  models.add_source(std::make_shared<AgentSource>(*parts->agents, models, parts->host));
   RunsOptions options;
   options.changed = [raw](const std::string& user, const std::string& conversation) {
     raw->announcements.tell_conversation(user, conversation);
@@ -48,7 +52,7 @@ std::vector<Route> PageServer::routes(ServerContext& context) {
   JIANG_CHECK(!parts.context, "routes() is called once");
   parts.context.reset(new PageContext{parts.storage, parts.models, *parts.agents, *parts.runs,
                                       parts.announcements, context.workers, context.patient,
-                                      parts.sandbox.get(), parts.no_sandbox, context.version,
+                                      parts.host, ChatFiles(parts.files), context.version,
                                       [&parts] { parts.authenticator.keys_changed(); }});
   return page_api_routes(*parts.context);
 }

@@ -27,7 +27,12 @@ Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
   const bool is_agent = kind == "agent";
   if (is_agent) {
     const auto agent = page.agents.find(id);
-    if (!agent || agent->id != id) return fail(ErrorKind::not_found, "there is no agent {}", id);
+    if (!agent || agent->id != id || !may_use_agent(page, request, *agent)) {
+      return fail(ErrorKind::not_found, "there is no agent {}", id);
+    }
+    if (!agent->built_in && !agent->owner.empty() && !may_change_agent(request, *agent)) {
+      return fail(ErrorKind::invalid_argument, "id: this agent is somebody else's to share");
+    }
   } else {
     TRY_STATUS(page.storage.conversations().find(request.caller.user_id, id));
   }

@@ -38,6 +38,15 @@ Route page_route(std::string method, std::string_view pattern, Access access, Pa
   return route;
 }
 
+void add_page_rows(std::vector<Route>& routes, PageContext& page,
+                   std::initializer_list<PageRow> rows) {
+  for (const PageRow& row : rows) {
+    routes.push_back(page_route(
+        row.method, row.pattern, row.access,
+        [&page, function = row.function](const HttpRequest& r) { return function(page, r); }));
+  }
+}
+
 Route page_slow_route(PageContext& page, std::string method, std::string_view pattern,
                       Access access, PageHandler handler) {
   Route route = page_route(std::move(method), pattern, access, std::move(handler));
@@ -107,6 +116,35 @@ Result<std::optional<bool>> optional_flag(const Json& body, const char* field) {
   if (!value) return std::optional<bool>();
   if (!value->is_boolean()) return wrong_type(field, "true or false");
   return std::optional<bool>(value->get<bool>());
+}
+
+Result<std::string> chosen_model(PageContext& page, const std::string& user_id) {
+  TRY(const Json settings, page.storage.settings().get(user_id));
+  const Json* chosen = find_member(settings, "default_model");
+  if (chosen && chosen->is_string() && !chosen->get_ref<const std::string&>().empty()) {
+    return chosen->get<std::string>();
+  }
+  return page.models.default_model();
+}
+
+bool may_change_agent(const HttpRequest& request, const AgentSpec& agent) {
+  if (agent.built_in || is_visitor(request)) return false;
+  return request.caller.kind == Caller::Kind::owner || agent.owner == request.caller.user_id;
+}
+
+bool may_read_agent(const HttpRequest& request, const AgentSpec& agent) {
+  if (is_visitor(request)) return false;
+  return agent.built_in || agent.owner.empty() || may_change_agent(request, agent);
+}
+
+bool may_use_agent(PageContext& page, const HttpRequest& request, const AgentSpec& agent) {
+  if (agent.built_in || agent.owner.empty() || may_change_agent(request, agent)) return true;
+  const auto shared = page.storage.shares().on_server();
+  if (!shared) return false;
+  for (const Share& share : *shared) {
+    if (share.kind == Share::Kind::agent && share.id == agent.id) return true;
+  }
+  return false;
 }
 
 bool is_visitor(const HttpRequest& request) { return request.caller.kind == Caller::Kind::visitor; }

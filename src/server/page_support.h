@@ -13,14 +13,20 @@
 
 namespace jiang {
 
-// A local model of less weights than this is told to be small: good for a try, not for work.
-inline constexpr uint64_t kSmallModelBytes = uint64_t{300} << 20;
-
 using PageHandler = std::function<Result<HttpResponse>(const HttpRequest&)>;
 
 // A route of /jiang/v1 whose answer is known when the handler returns. An error's message that
 // begins with a field ("title: too long") names it in `param`.
 Route page_route(std::string method, std::string_view pattern, Access access, PageHandler handler);
+// A table of them: functions of the context.
+struct PageRow {
+  const char* method;
+  const char* pattern;
+  Access access;
+  Result<HttpResponse> (*function)(PageContext&, const HttpRequest&);
+};
+void add_page_rows(std::vector<Route>& routes, PageContext& page,
+                   std::initializer_list<PageRow> rows);
 // The same on the pool for what takes long.
 Route page_slow_route(PageContext& page, std::string method, std::string_view pattern,
                       Access access, PageHandler handler);
@@ -39,6 +45,16 @@ Result<Json> body_object(const HttpRequest& request, std::initializer_list<const
 Result<std::string> required_text(const Json& body, const char* field);
 Result<std::optional<std::string>> optional_text(const Json& body, const char* field);
 Result<std::optional<bool>> optional_flag(const Json& body, const char* field);
+
+// The model of a user's settings, or else the server's default; "": there is none.
+Result<std::string> chosen_model(PageContext& page, const std::string& user_id);
+
+// Built-in ones, one's own, those of no one, those shared with every user of this server; the
+// server's owner sees all. Visitors are asked about by their share instead.
+bool may_use_agent(PageContext& page, const HttpRequest& request, const AgentSpec& agent);
+bool may_change_agent(const HttpRequest& request, const AgentSpec& agent);
+// Its instructions: who only chats with it never sees them.
+bool may_read_agent(const HttpRequest& request, const AgentSpec& agent);
 
 // Who may see an agent's instructions: users, not visitors.
 bool is_visitor(const HttpRequest& request);

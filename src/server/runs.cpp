@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "base/secret.h"
+#include "server/chat_files.h"
 #include "server/errors.h"
+#include "server/small_model.h"
 
 namespace jiang {
 
@@ -52,6 +54,20 @@ std::string_view code_of(ErrorKind kind) {
   }
 }
 
+// A part with the type and id of one before takes its place.
+void put_part(Json& parts, const Json& part) {
+  if (!parts.is_array()) parts = Json::array();
+  if (part.contains("id")) {
+    for (Json& old : parts) {
+      if (old["type"] == part["type"] && old.contains("id") && old["id"] == part["id"]) {
+        old = part;
+        return;
+      }
+    }
+  }
+  parts.push_back(part);
+}
+
 }  // namespace
 
 struct Runs::Run {
@@ -74,6 +90,7 @@ struct Runs::Run {
   ModelLease lease;  // outlives the stream: declared before it
   // Shared with who cancels it just now.
   std::shared_ptr<ChatStream> stream;
+  std::shared_ptr<AgentStream> agent;  // the same stream, when it is an agent's
 };
 
 Runs::Runs(ModelManager& models, Conversations& conversations, RunsOptions options)
@@ -148,7 +165,7 @@ void Runs::begin(const RunPtr& run) {
     run->lease = *lease;
     run->context = (*lease)->backend().capabilities().context;
   }
-  auto stream = (*lease)->backend().start(std::move(request));
+  auto stream = open_stream(run, *lease, std::move(request));
   if (!stream) {
     const Error& error = stream.error();
     return finish(run, MessageStatus::error, error.message, std::string(code_of(error.kind)),
@@ -158,9 +175,32 @@ void Runs::begin(const RunPtr& run) {
     const std::lock_guard lock(run->mutex);
     if (run->phase == Run::Phase::over) return;  // while the prompt was made
     run->stream = *std::move(stream);
+    run->agent = std::dynamic_pointer_cast<AgentStream>(run->stream);
     run->phase = Run::Phase::streaming;
   }
   wake(run);  // it may have told of its first token before there was somewhere to read it
+}
+
+Result<std::shared_ptr<ChatStream>> Runs::open_stream(const RunPtr& run, const ModelLease& lease,
+                                                      ChatRequest request) {
+  ChatBackend& backend = lease->backend();
+  if (!run->plan.agent) {
+    TRY(auto stream, backend.start(std::move(request)));
+    return std::shared_ptr<ChatStream>(std::move(stream));
+  }
+  const RunAgent& agent = *run->plan.agent;
+  AgentRequest wanted;
+  wanted.chat = std::move(request);
+  wanted.allowed = agent.allowed;
+  wanted.has_untrusted_text = agent.has_untrusted_text;
+  wanted.context.folder = agent.folder;
+  wanted.context.files_url = agent.files_url;
+  add_abilities(agent.spec, *agent.host, agent_model(models_, *lease), wanted);
+  if (wanted.context.sandbox && !agent.folder.empty()) {
+    TRY_STATUS(make_folder(agent.folder));
+  }
+  TRY(auto stream, AgentStream::start(backend, std::move(wanted), AgentStream::Asking::yes));
+  return std::shared_ptr<ChatStream>(std::move(stream));
 }
 
 void Runs::wake(const RunPtr& run) {
@@ -244,8 +284,14 @@ void Runs::read_stream(const RunPtr& run) {
         if (!is_reasoning) flush();
         is_reasoning = true;
         pending += thought->text;
+      } else if (const auto* part = std::get_if<PartEvent>(&*event)) {
+        flush();
+        put_part(run->answer.parts, part->part);
+        run->answer.run_event =
+            run->events->append(to_string(Json{{"type", "part"}, {"part", part->part}}));
+        run->is_dirty = true;
       }
-      // A tool call cannot come: this request offers no tools.
+      // Tool calls are the agent loop's affair: none comes here.
     }
     flush();
   }
@@ -356,6 +402,7 @@ void Runs::finish(const RunPtr& run, MessageStatus status, const std::string& er
     run->answer.stats = stats;
     run->answer.run.clear();
     stream = std::move(run->stream);
+    run->agent.reset();
     lease = std::move(run->lease);
     end.progress = {run->answer.id, run->answer.content, run->answer.reasoning, run->answer.parts};
   }
@@ -437,6 +484,20 @@ bool Runs::stop(const std::string& id, const std::string& user_id) {
     finish(run, MessageStatus::stopped, "", "", Json());
   }
   return true;
+}
+
+std::optional<Runs::Approved> Runs::approve(const std::string& id, const std::string& user_id,
+                                            const std::string& approval, Approval answer) {
+  const RunPtr run = find(id, user_id);
+  if (!run) return std::nullopt;
+  std::shared_ptr<AgentStream> agent;
+  {
+    const std::lock_guard lock(run->mutex);
+    agent = run->agent;
+  }
+  const auto tool = agent ? agent->approve(approval, answer) : std::nullopt;
+  if (!tool) return std::nullopt;
+  return Approved{run->plan.agent->spec.id, *tool};
 }
 
 void Runs::stop_all_of(const std::string& user_id) {

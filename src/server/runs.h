@@ -19,6 +19,8 @@
 #include <thread>
 #include <vector>
 
+#include "agent/abilities.h"
+#include "agent/agent_stream.h"
 #include "base/result.h"
 #include "runtime/model_manager.h"
 #include "server/event_log.h"
@@ -26,6 +28,16 @@
 #include "storage/conversations.h"
 
 namespace jiang {
+
+// An agent that answers with its hands.
+struct RunAgent {
+  AgentSpec spec = {};
+  const AgentHost* host = nullptr;     // outlives the run
+  std::set<std::string> allowed = {};  // tools that need no asking
+  std::string folder = {};             // of the conversation; made when a tool wants it
+  std::string files_url = {};
+  bool has_untrusted_text = false;  // an earlier answer read the web
+};
 
 struct RunPlan {
   std::string id = {};  // Runs::new_id(); in the message's row already
@@ -36,6 +48,7 @@ struct RunPlan {
   ChatRequest request = {};
   std::string prompt_hash = {};
   std::string new_title = {};  // told as the first event
+  std::optional<RunAgent> agent = {};
 };
 
 struct RunsOptions {
@@ -59,6 +72,14 @@ class Runs {
   EventLogPtr events(const std::string& id, const std::string& user_id);
   // The answer ends within a token, as "stopped". False: gone, or somebody else's.
   bool stop(const std::string& id, const std::string& user_id);
+  // Answers what an agent asks leave for. nullopt: nothing waits by this id, or the run is gone or
+  // somebody else's.
+  struct Approved {
+    std::string agent_id;
+    std::string tool;
+  };
+  std::optional<Approved> approve(const std::string& id, const std::string& user_id,
+                                  const std::string& approval, Approval answer);
   // A user is gone: all of theirs stop.
   void stop_all_of(const std::string& user_id);
   // A stored message that is being written becomes what has come by now.
@@ -75,6 +96,8 @@ class Runs {
   RunPtr find(const std::string& id, const std::string& user_id);
   std::vector<RunPtr> all_runs();
   void begin(const RunPtr& run);
+  Result<std::shared_ptr<ChatStream>> open_stream(const RunPtr& run, const ModelLease& lease,
+                                                  ChatRequest request);
   void wake(const RunPtr& run);
   void pump();
   void read_stream(const RunPtr& run);
