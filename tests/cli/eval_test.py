@@ -45,6 +45,17 @@ class Eval(Case):
         self.assertEqual([row["id"] for row in rows], ["p-1", "o-1", "a-1"])
         self.assertEqual(rows[0]["reason"], "no whole program")
 
+    def test_repairs_print_both_figures(self):
+        answers = os.path.join(scratch, "mended.jsonl")
+        report = json.loads(self.succeeds("eval", recipe(), tiny_model(), "--json", "--repairs", "1",
+                                          "--answers", answers))
+        self.assertEqual(report["with_repairs"]["behaves"], report["behaves"])
+        plain = os.path.join(scratch, "plain.jsonl")
+        self.succeeds("eval", recipe(), tiny_model(), "--json", "--answers", plain)
+        with open(answers, encoding="utf-8") as first, open(plain, encoding="utf-8") as second:
+            for mended, row in zip(map(json.loads, first), map(json.loads, second)):
+                self.assertEqual(mended["answer"], row["answer"])
+
     def test_the_same_seed_gives_the_same_answers_in_any_batch(self):
         texts = []
         for parallel in (1, 3):

@@ -5,11 +5,13 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/loop.h"
 #include "base/file.h"
 #include "base/json_value.h"
 #include "base/suggest.h"
 #include "base/toml.h"
 #include "chat/chat.h"
+#include "chat/local_backend.h"
 #include "cli/commands/table.h"
 #include "cli/interrupt.h"
 #include "cli/loaded_model.h"
@@ -27,6 +29,7 @@ struct EvalRecipe {
   std::string system;  // "": none
   int32_t max_tokens = 1200;
   int32_t parallel = 8;
+  int32_t repairs = 0;  // times that a program which does not compile is given back
   SamplingParams sampling = {.temperature = 0, .seed = 1};
 };
 
@@ -81,15 +84,54 @@ Result<EvalRecipe> read_eval_recipe(const std::string& path) {
 struct Asked {
   std::string answer;
   Verdict verdict;
+  // With repairs: the model's last words, and what they are worth.
+  std::string mended;
+  Verdict mended_verdict;
 };
 
+// The agent's self-mending turn, as the page has it: the first turn is the answer that was measured
+// without it, the last is what the agent ends with.
+Result<Asked> ask_with_repairs(const Question& question, const EvalRecipe& recipe, Json messages,
+                               ChatBackend& backend, Sandbox& sandbox) {
+  AgentRequest request;
+  request.chat.messages = std::move(messages);
+  request.chat.sampling = recipe.sampling;
+  request.chat.max_tokens = recipe.max_tokens;
+  request.budget.repairs = recipe.repairs;
+  request.budget.steps = recipe.repairs + 1;
+  request.budget.tokens = recipe.max_tokens * (recipe.repairs + 1);
+  request.context.sandbox = &sandbox;
+  request.verifies_code = true;
+  request.locale = question.language == "zh" ? Locale::chinese : Locale::english;
+  Asked asked;
+  bool is_first = true;
+  AgentEvents events;
+  std::atomic<bool> stop = false;
+  events.on_text = [&](const TextDelta& delta) {
+    if (is_first) asked.answer += delta.text;
+    stop = interrupted();
+  };
+  events.on_part = [&](const Json&) { is_first = false; };
+  TRY(const AgentOutcome outcome, run_agent(backend, std::move(request), events, stop));
+  if (outcome.finish.error) return *outcome.finish.error;
+  asked.mended = outcome.last_turn;
+  // Without a run nothing was added to the first turn but, perhaps, a word of the budget's.
+  if (outcome.steps == 1) asked.answer = outcome.last_turn;
+  TRY(asked.verdict, judge(question, asked.answer, sandbox));
+  TRY(asked.mended_verdict, judge(question, asked.mended, sandbox));
+  return asked;
+}
+
 Result<Asked> ask(const Question& question, const EvalRecipe& recipe, Engine& engine,
-                  const ChatModel& chat, Sandbox& sandbox) {
+                  const ChatModel& chat, ChatBackend& backend, Sandbox& sandbox) {
   Json messages = Json::array();
   if (!recipe.system.empty()) {
     messages.push_back({{"role", "system"}, {"content", recipe.system}});
   }
   messages.push_back({{"role", "user"}, {"content", question.text}});
+  if (recipe.repairs > 0) {
+    return ask_with_repairs(question, recipe, std::move(messages), backend, sandbox);
+  }
   TRY(auto prompt, chat.prompt(messages, nullptr, true, nullptr));
   TRY(Generation generation,
       generate(engine, chat, std::move(prompt),
@@ -105,6 +147,7 @@ Result<Asked> ask(const Question& question, const EvalRecipe& recipe, Engine& en
 // All questions, `parallel` at a time: the engine batches them. The first error ends the run.
 Result<std::vector<Asked>> ask_all(const std::vector<Question>& questions, const EvalRecipe& recipe,
                                    Engine& engine, const ChatModel& chat, Sandbox& sandbox) {
+  const auto backend = make_local_backend(chat, engine);
   std::vector<Asked> all(questions.size());
   std::atomic<size_t> next = 0;
   std::mutex mutex;  // guards the three below
@@ -114,7 +157,7 @@ Result<std::vector<Asked>> ask_all(const std::vector<Question>& questions, const
   const auto work = [&] {
     for (size_t i = next++; i < questions.size(); i = next++) {
       if (interrupted()) return;
-      auto asked = ask(questions[i], recipe, engine, chat, sandbox);
+      auto asked = ask(questions[i], recipe, engine, chat, *backend, sandbox);
       const std::lock_guard lock(mutex);
       if (!asked) {
         if (!error) error = asked.error();
@@ -139,17 +182,17 @@ std::string answers_as_lines(const std::vector<Question>& questions,
   std::string lines;
   for (size_t i = 0; i < asked.size(); ++i) {
     const Verdict& v = asked[i].verdict;
-    lines += to_string({{"id", questions[i].id},
-                        {"topic", questions[i].topic},
-                        {"question", questions[i].text},
-                        {"answer", asked[i].answer},
-                        {"compiles", v.compiles},
-                        {"behaves", v.behaves},
-                        {"points", v.has_points},
-                        {"language", v.right_language},
-                        {"refuses", v.refuses},
-                        {"reason", v.reason}}) +
-             "\n";
+    Json line = {{"id", questions[i].id},         {"topic", questions[i].topic},
+                 {"question", questions[i].text}, {"answer", asked[i].answer},
+                 {"compiles", v.compiles},        {"behaves", v.behaves},
+                 {"points", v.has_points},        {"language", v.right_language},
+                 {"refuses", v.refuses},          {"reason", v.reason}};
+    if (!asked[i].mended.empty()) {
+      line["mended"] = asked[i].mended;
+      line["mended_compiles"] = asked[i].mended_verdict.compiles;
+      line["mended_behaves"] = asked[i].mended_verdict.behaves;
+    }
+    lines += to_string(line) + "\n";
   }
   return lines;
 }
@@ -159,6 +202,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   std::string recipe_path;
   std::optional<std::string> answers;
   int32_t limit = 0;
+  int32_t repairs = 0;
   bool as_json = false;
   Options options("eval");
   options.positional(recipe_path, "RECIPE", Options::Need::required,
@@ -168,12 +212,15 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.text(answers, "--answers", "FILE", "every answer and its verdict, a JSON line each");
   options.number(limit, "--limit", Range<int32_t>{0, 1 << 30},
                  "every k-th question, so that about N remain; 0: all");
+  options.number(repairs, "--repairs", Range<int32_t>{0, 10},
+                 "give a program that does not compile back so often; prints both figures");
   options.flag(as_json, "--json", "the figures as JSON");
   flags.add_threads_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
 
   TRY(EvalRecipe recipe, read_eval_recipe(recipe_path));
+  recipe.repairs = repairs;
   if (flags.model.empty()) flags.model = recipe.model;
   if (flags.model.empty()) {
     return fail(ErrorKind::invalid_argument, "{}: eval.model is missing, and no MODEL was given",
@@ -196,15 +243,23 @@ Result<int> run(const std::vector<std::string>& arguments) {
   const InterruptScope scope;
   TRY(const auto asked, ask_all(questions, recipe, *loaded.engine, chat, *sandbox));
   Figures figures;
-  for (size_t i = 0; i < asked.size(); ++i) figures.add(questions[i], asked[i].verdict);
+  Figures mended;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    figures.add(questions[i], asked[i].verdict);
+    if (repairs > 0) mended.add(questions[i], asked[i].mended_verdict);
+  }
   if (answers) TRY_STATUS(write_file(*answers, answers_as_lines(questions, asked)));
   if (as_json) {
     Json report = to_json(figures);
     report["model"] = loaded.path;
     report["questions"] = questions.size();
+    if (repairs > 0) report["with_repairs"] = to_json(mended);
     TRY_STATUS(print(to_string(report, 2) + "\n"));
   } else {
     TRY_STATUS(print(to_table(figures)));
+    if (repairs > 0) {
+      TRY_STATUS(print(fmt::format("\nwith up to {} repairs:\n", repairs) + to_table(mended)));
+    }
   }
   return 0;
 }
@@ -217,7 +272,9 @@ const Command kEval = {
     .summary = "asks the held-out questions, compiles and runs the answers, prints the figures",
     .examples =
         "  jiang eval recipes/eval-craftsman.toml\n"
-        "  jiang eval recipes/eval-craftsman.toml sft.gguf --answers answers.jsonl --limit 50",
+        "  jiang eval recipes/eval-craftsman.toml sft.gguf --answers answers.jsonl --limit 50\n"
+        "  jiang eval recipes/eval-craftsman.toml --repairs 2     # what the self-mending turn "
+        "adds",
     .run = run,
 };
 

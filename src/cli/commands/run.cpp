@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json_value.h"
+#include "cli/agent_session.h"
 #include "cli/answer.h"
 #include "cli/chat_session.h"
 #include "cli/commands/table.h"
@@ -39,6 +40,16 @@ Result<std::vector<TokenId>> encode_prompt(const RunFlags& flags, const ChatMode
   return chat.prompt(messages, Json(), true, Json::object());
 }
 
+Status check_agent_flags(const RunFlags& flags) {
+  const char* unfit = flags.chat.raw                 ? "--raw"
+                      : flags.chat.system            ? "--system"
+                      : !flags.model.kv_type.empty() ? "--kv-type"
+                                                     : nullptr;
+  if (!unfit) return ok();
+  return fail(ErrorKind::invalid_argument, "{} does not go with {}: an agent's file says how it is",
+              unfit, flags.model.model);
+}
+
 Result<int> run_once(const RunFlags& flags, LoadedModel& loaded, const ChatModel& chat,
                      const std::string& prompt) {
   TRY(GenerateOptions options, flags.chat.generation.apply(loaded.source->generation_config()));
@@ -56,7 +67,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   std::vector<std::string> words;
   Options options("run");
   options.positional(flags.model.model, "MODEL", Options::Need::optional,
-                     "a .gguf file, a Hugging Face folder, or an installed name");
+                     "a .gguf file, a Hugging Face folder, an installed name, or agent:NAME");
   options.rest(words, "PROMPT",
                "answer this and leave (text from a pipe follows it); without a prompt, chat");
   options.text(flags.prompt, "-p,--prompt", "TEXT",
@@ -70,7 +81,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
   bool no_history = false;
   bool yes = false;
-  options.flag(yes, "-y,--yes", "fetch a model that is not installed without asking");
+  options.flag(yes, "-y,--yes",
+               "do not ask: fetch a model that is not installed, let an agent use the network");
   options.flag(no_history, "--nohistory", "do not keep what is typed in a chat");
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
@@ -83,9 +95,13 @@ Result<int> run(const std::vector<std::string>& arguments) {
   if (flags.model.model.empty()) {
     return Error{ErrorKind::invalid_argument, message(Message::no_model)};
   }
+  const auto agent = agent_named(flags.model.model);
+  if (agent) TRY_STATUS(check_agent_flags(flags));
   // Before a prompt is waited for.
-  TRY(flags.model.model,
-      find_or_pull(flags.model.model, yes ? Assent::given : Assent::ask, flags.model.threads));
+  if (!agent) {
+    TRY(flags.model.model,
+        find_or_pull(flags.model.model, yes ? Assent::given : Assent::ask, flags.model.threads));
+  }
   // A caller that gives -p may well hold an open pipe as our stdin: waiting for its end could last
   // for ever.
   const bool reads_stdin = !flags.prompt && !stdin_is_terminal();
@@ -99,6 +115,16 @@ Result<int> run(const std::vector<std::string>& arguments) {
   const bool is_chat = !flags.prompt && !reads_stdin;
   if (!is_chat && (!flags.prompt || flags.prompt->empty())) {
     return fail(ErrorKind::invalid_argument, "the prompt is empty; give one with -p or a pipe");
+  }
+  if (agent) {
+    return run_agent_session({.agent = *agent,
+                              .prompt = is_chat ? std::nullopt : flags.prompt,
+                              .generation = flags.chat.generation,
+                              .threads = flags.model.threads,
+                              .context = flags.model.context,
+                              .allows_all = yes,
+                              .verbose = flags.chat.verbose,
+                              .keeps_history = flags.chat.history});
   }
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
@@ -127,7 +153,8 @@ const Command kRun = {
         "  jiang run model.gguf\n"
         "  jiang run model.gguf \"Why is the sky blue?\"\n"
         "  jiang run model.gguf -p \"Once upon a time\" --raw --temp 0 -n 200\n"
-        "  cat notes.txt | jiang run model.gguf \"Summarise this:\"",
+        "  cat notes.txt | jiang run model.gguf \"Summarise this:\"\n"
+        "  jiang run agent:craftsman \"Sort three numbers in C\"",
     .run = run,
 };
 
