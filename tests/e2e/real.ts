@@ -1,20 +1,12 @@
-// Starts `jiang serve` with a home and a port of its own.
+// Starts `jiang serve` with a home and a port of its own, on the model of scripted.mjs, or on the
+// file that JIANG_E2E_MODEL names.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+// @ts-expect-error: plain JavaScript
+import { startScripted } from './scripted.mjs';
 import type { Site } from './site';
-
-const ROOT = resolve(import.meta.dirname, '../..');
-
-/** JIANG_E2E_MODEL, the bundled model, or the smallest of the tests' data. */
-function smallModel(): string {
-  const data = process.env['JIANG_TEST_DATA'] ?? join(ROOT, '../shared/data');
-  const bundled = existsSync(join(ROOT, 'models')) ? readdirSync(join(ROOT, 'models')).filter((name) => name.endsWith('.gguf')).map((name) => join(ROOT, 'models', name)) : [];
-  const found = [process.env['JIANG_E2E_MODEL'] ?? '', ...bundled, join(data, 'weights/stories260K/stories260K-f32.gguf')].find((path) => path !== '' && existsSync(path));
-  if (!found) throw new Error('no model to serve: set JIANG_E2E_MODEL');
-  return found;
-}
 
 interface Running {
   child: ChildProcess;
@@ -24,7 +16,8 @@ interface Running {
 
 // The one-time link is printed to a terminal only: script(1) is one.
 function launch(binary: string, home: string, port: number, prefix: string): Promise<Running> {
-  const words = [binary, 'serve', smallModel(), '--port', String(port), ...(prefix ? ['--base-path', prefix] : [])];
+  const model = process.env['JIANG_E2E_MODEL'];
+  const words = [binary, 'serve', ...(model ? [model] : []), '--port', String(port), ...(prefix ? ['--base-path', prefix] : [])];
   const command = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   const child = spawn('script', ['-qfec', `exec ${command}`, '/dev/null'], {
     env: { ...process.env, JIANG_HOME: home, LC_ALL: 'C.UTF-8', NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
@@ -78,14 +71,22 @@ async function logIn(link: string): Promise<string> {
 export async function startReal(binary: string, prefix: string): Promise<Site> {
   const home = mkdtempSync(join(tmpdir(), 'jiang-e2e-'));
   mkdirSync(join(home, 'agents'), { recursive: true });
+  const scripted = await startScripted();
+  writeFileSync(join(home, 'config.toml'), `[remote.scripted]\nprovider = "openai"\nurl = "${scripted.url}"\nmodels = ["c"]\ncontext = 4096\n`);
   let running = await launch(binary, home, 0, prefix);
   const { url } = running;
   const cookie = await logIn(running.link);
+  if (!process.env['JIANG_E2E_MODEL']) {
+    const chosen = await fetch(`${url.replace(/\/$/, '')}/jiang/v1/settings`, {
+      method: 'PATCH', headers: { 'Content-Type': 'application/json', cookie: `jiang_session=${cookie}` }, body: JSON.stringify({ default_model: 'scripted/c' }),
+    });
+    if (!chosen.ok) throw new Error(`settings: ${chosen.status}`);
+  }
   return {
     url: `${url.replace(/\/$/, '')}/`,
     real: true,
-    setPace: () => undefined,
-    setPrefill: () => undefined,
+    setPace: (ms) => (scripted.pace = ms),
+    setPrefill: (ms) => (scripted.prefillMs = ms),
     enter: async (context) => {
       await context.addCookies([{ name: 'jiang_session', value: cookie, url, httpOnly: true, sameSite: 'Strict' }]);
     },
@@ -96,6 +97,7 @@ export async function startReal(binary: string, prefix: string): Promise<Site> {
     writeAgentFile: (id, text) => writeFileSync(join(home, 'agents', `${id}.toml`), text),
     close: async () => {
       await kill(running.child);
+      await scripted.close();
       rmSync(home, { recursive: true, force: true });
     },
   };

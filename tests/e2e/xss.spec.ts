@@ -8,7 +8,11 @@ test('the corpus is large enough', () => {
   expect(new Set(inputs).size).toBe(inputs.length);
 });
 
-test('@smoke nothing of it runs and nothing is fetched, in answers, questions, titles and agents', async ({ page, site, watch }) => {
+// A few of every kind: each tenth of the corpus, beginning where the seed says.
+const SEED = 7;
+const sample = inputs.filter((_, at) => at % 10 === SEED % 10);
+
+for (const [name, texts] of [['@smoke a sample', sample], ['all', inputs]] as const) test(`${name}: nothing of it runs and nothing is fetched, in answers, questions, titles and agents`, async ({ page, site, watch }) => {
   test.setTimeout(180_000);
   const dialogs: string[] = [];
   page.on('dialog', (dialog) => {
@@ -18,8 +22,8 @@ test('@smoke nothing of it runs and nothing is fetched, in answers, questions, t
   await page.addInitScript(() => Object.assign(window, { pwned: 0 }));
   await page.goto(site.url);
   const BATCH = 60;
-  for (let at = 0; at < inputs.length; at += BATCH) {
-    const batch = inputs.slice(at, at + BATCH);
+  for (let at = 0; at < texts.length; at += BATCH) {
+    const batch = texts.slice(at, at + BATCH);
     // Apart, each in an answer of its own: one that leaves a fence open must not shield the next.
     const id = await importTurns(page, batch.flatMap((content) => [{ role: 'user' as const, content }, { role: 'assistant' as const, content }]));
     await page.evaluate(async ([chat, title]) => {
@@ -61,7 +65,7 @@ test('@smoke nothing of it runs and nothing is fetched, in answers, questions, t
       method: 'PUT', headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ name: words[0]?.slice(0, 60), avatar: '🦊', introduction: words[1], instructions: words[2], skills: words.slice(3, 8), code: false, web: false, opening: words[8], questions: words.slice(9, 14), model: '', parameters: {} }),
     });
-  }, inputs.filter((text) => !text.includes('\u0000')).slice(0, 20));
+  }, texts.filter((text) => !text.includes('\u0000')).slice(0, 20));
   for (const view of ['#/agents', '#/agents/evil', '#/?agent=evil', '#/agents/evil/edit', '#/history']) {
     await page.goto(`${site.url}${view}`);
     await page.waitForTimeout(250);

@@ -28,7 +28,7 @@ export class World {
     this.pulls = new Map();
     this.listeners = new Set();
     this.models = [{
-      name: 'jiang-c-20m', provider: 'local', bytes: 24e6, parameters: 21e6, type: 'q8_0', context: 4096, loaded: true, loading: false,
+      name: 'craftsman', provider: 'local', bytes: 24e6, parameters: 21e6, type: 'q8_0', context: 4096, loaded: true, loading: false,
       load_progress: 1, memory_bytes: 90e6, memory_needed: 90e6, tokens_per_second: 412.5, capabilities: ['completion'], small: true, default: true,
     }];
     this.catalogue = [
@@ -108,7 +108,7 @@ export class World {
 
   async write(run, question, answer, settings, emit, finish, conversation) {
     const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-    answer.model = 'jiang-c-20m';
+    answer.model = 'craftsman';
     emit({ type: 'queued', position: 1 });
     for (let i = 1; i <= 4 && !run.stopped; i += 1) {
       await wait(this.prefillMs / 4);

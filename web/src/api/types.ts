@@ -75,7 +75,11 @@ export type Part =
       out: string;
       err: string;
       end: string;
-      exit_code: number;
+      exit_code: number | null;
+      compiled?: boolean;
+      diagnostics?: string;
+      signal?: number;
+      hint?: string;
       files: { name: string; bytes: number; url: string }[];
     }
   | { type: 'sources'; id?: string; items: { n: number; title: string; url: string; quote: string }[] }
@@ -126,6 +130,7 @@ export interface Agent {
   parameters: Parameters;
   built_in: boolean;
   file?: boolean;
+  mine?: boolean;
   warning?: string | null;
 }
 

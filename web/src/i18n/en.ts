@@ -25,7 +25,8 @@ export const en: Dictionary = {
   },
   small: {
     title: 'To be honest',
-    body: (model: string) => `This is the small model that comes with the program, ${model}. It only knows C; most other questions are beyond it.`,
+    bodyBundled: (model: string) => `This is the small model that comes with the program, ${model}. It only knows C; most other questions are beyond it.`,
+    body: (model: string) => `${model} is a small model: good for a try, but its answers are often wrong.`,
     offer: (title: string, size: string) => `One click fetches a bigger one: ${title} (${size})`,
     speed: (rate: string) => `, about ${rate} tokens/s here, derived from measurements on this machine`,
     speedUnknown: '; its speed can be measured here once it is installed',
@@ -63,7 +64,8 @@ export const en: Dictionary = {
     copy: 'Copy code', download: 'Download code', wrap: 'Wrap lines', run: 'Run', stop: 'Stop', input: 'Input of the program (stdin)',
     output: 'Output', compileFailed: 'It does not compile', running: 'Compiling and running…', noOutput: 'The program printed nothing.', cut: 'The output is too long; the rest is not shown.',
     exit: (code: number) => `exit code ${code}`, signal: (name: string) => `ended by signal ${name}`, millis: (ms: number) => `${ms} ms`,
-    stopped: 'Stopped.', warnings: 'Compiler warnings', files: 'Files', text: 'text',
+    stopped: 'Stopped.', warnings: 'Compiler warnings', files: 'Files', text: 'text', change: 'Edit', program: 'Program', compiled: 'it compiles',
+    ends: { timed_out: 'stopped: it took too long', memory: 'stopped: it used too much memory', disk: 'stopped: it wrote too much', output: 'stopped: it printed too much', cancelled: 'stopped' } as Record<string, string>,
   },
   parts: {
     toolCall: 'Tool call', toolResult: 'Tool result', failed: 'failed', code: 'Code', execution: 'Result', sources: 'Sources',

@@ -24,7 +24,8 @@ export const zh = {
   },
   small: {
     title: '先说句实话',
-    body: (model: string) => `现在用的是随程序自带的小模型 ${model}，它只懂 C 语言，别的问题多半答不好。`,
+    bodyBundled: (model: string) => `现在用的是随程序自带的小模型 ${model}，它只懂 C 语言，别的问题多半答不好。`,
+    body: (model: string) => `现在用的 ${model} 是个小模型，试一试可以，答案常常不对。`,
     offer: (title: string, size: string) => `一键换个大一点的：${title}（${size}）`,
     speed: (rate: string) => `，在这台机器上约每秒 ${rate} 个词元，按本机实测推算`,
     speedUnknown: '，速度要装好后才能在这台机器上测得',
@@ -62,7 +63,8 @@ export const zh = {
     copy: '复制代码', download: '下载代码', wrap: '自动换行', run: '运行', stop: '停止', input: '程序的输入（标准输入）',
     output: '输出', compileFailed: '编译没有通过', running: '编译并运行中…', noOutput: '程序没有输出。', cut: '输出太长，后面的没有显示。',
     exit: (code: number) => `退出码 ${code}`, signal: (name: string) => `被信号 ${name} 结束`, millis: (ms: number) => `${ms} 毫秒`,
-    stopped: '已停止。', warnings: '编译器的提醒', files: '文件', text: '文本',
+    stopped: '已停止。', warnings: '编译器的提醒', files: '文件', text: '文本', change: '修改', program: '程序', compiled: '编译通过',
+    ends: { timed_out: '运行太久，已停止', memory: '用了太多内存，已停止', disk: '写了太多文件，已停止', output: '输出太多，已停止', cancelled: '已停止' } as Record<string, string>,
   },
   parts: {
     toolCall: '调用工具', toolResult: '工具结果', failed: '失败', code: '代码', execution: '运行结果', sources: '来源',
