@@ -149,7 +149,7 @@ test('the workbench runs one question with two settings and shows the exact prom
 });
 
 test('code in an answer is copied to the byte and runs', async ({ page, site, context }) => {
-  test.skip(site.real, 'a small model writes no such program: the run-code tests of the server are in C++');
+  test.skip(site.real, 'hands.spec runs programs for real');
   site.setPace(0);
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.goto(site.url);

@@ -25,6 +25,8 @@ test('prefill is shown, an answer stops at once and goes on without a seam', asy
   const part = await answers(page).first().locator('.prose').innerText();
   await page.waitForTimeout(200);
   expect(await answers(page).first().locator('.prose').innerText()).toBe(part);
+  // A remote model's protocol has no word for going on; that local ones do is server_test's.
+  if (site.real) return;
   site.setPace(1);
   await button(page, '继续').click();
   await settled(page);
@@ -223,7 +225,7 @@ test('folders, pins, renaming, and an export that comes back', async ({ page, si
 });
 
 test('thinking is folded away, told apart, and not copied', async ({ page, site, context }) => {
-  test.skip(site.real, 'a small model does not think');
+  test.skip(site.real && Boolean(process.env['JIANG_E2E_MODEL']), 'a small model does not think');
   site.setPace(0);
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.goto(site.url);
@@ -264,6 +266,7 @@ test('a server that dies in the middle of an answer leaves what was written, to 
   await expect(answers(page).first()).toHaveAttribute('data-status', 'interrupted', { timeout: 30_000 });
   await expect(answers(page).first()).toContainText('回答中断了');
   await expect(answers(page).first().locator('.prose')).not.toBeEmpty();
+  if (site.real) return;
   site.setPace(0);
   await button(page, '继续').click();
   await settled(page);
