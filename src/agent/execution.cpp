@@ -33,11 +33,13 @@ std::string ended(const SandboxResult& run) {
 Json files_json(const std::string& folder, const std::string& url) {
   Json files = Json::array();
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.is_symlink(error) || !entry.is_regular_file(error)) continue;
-    const std::string name = entry.path().filename().string();
+  std::filesystem::directory_iterator entry(folder, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    std::error_code gone;
+    if (entry->is_symlink(gone) || !entry->is_regular_file(gone)) continue;
+    const std::string name = entry->path().filename().string();
     files.push_back({{"name", name},
-                     {"bytes", static_cast<uint64_t>(entry.file_size(error))},
+                     {"bytes", static_cast<uint64_t>(entry->file_size(gone))},
                      {"url", url + percent_encoded(name)}});
   }
   std::sort(files.begin(), files.end(),
