@@ -116,7 +116,7 @@ Result<std::vector<SearchResult>> search_web(const SearchConfig& config, const S
   request.max_bytes = uint64_t{4} << 20;
   request.max_redirects = 0;  // a key goes to one place
   request.cancelled = [cancelled] { return cancelled && cancelled->load(); };
-  TRY(const HttpResponse response, client->send(request));
+  TRY(const HttpClientResponse response, client->send(request));
   if (response.status != 200) {
     const char* why = response.status == 401 || response.status == 403 ? ": is the key right?"
                       : response.status == 429 ? ": too many searches, or the quota is used up"

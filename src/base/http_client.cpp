@@ -117,7 +117,7 @@ bool is_credential(std::string_view name) {
 struct Hop {
   const HttpRequestOptions& request;
   bool may_follow = false;
-  HttpResponse response;
+  HttpClientResponse response;
   size_t header_bytes = 0;
   uint64_t body_bytes = 0;
   uint64_t uploaded = 0;
@@ -275,7 +275,7 @@ class CurlClient : public HttpClient {
  public:
   ~CurlClient() override = default;
 
-  Result<HttpResponse> send(const HttpRequestOptions& request) override {
+  Result<HttpClientResponse> send(const HttpRequestOptions& request) override {
     TRY_STATUS(check_online(request.url));
     TRY_STATUS(check_headers(request));
     TRY(Url url, Url::parse(request.url));
@@ -334,7 +334,7 @@ class CurlClient : public HttpClient {
   }
 
   // `url` and `call` become those of the next hop.
-  static Status follow(Call& call, Url& url, const HttpResponse& response) {
+  static Status follow(Call& call, Url& url, const HttpClientResponse& response) {
     const std::string from = url.origin(), shown = url.shown();
     const bool was_secure = url.scheme() == "https";
     const std::string location = *response.header("location");
@@ -499,7 +499,7 @@ class CurlClient : public HttpClient {
 
 }  // namespace
 
-std::optional<std::string> HttpResponse::header(std::string_view name) const {
+std::optional<std::string> HttpClientResponse::header(std::string_view name) const {
   const std::string wanted = lower(name);
   for (const auto& [key, value] : headers) {
     if (key == wanted) return value;

@@ -42,8 +42,8 @@ struct HttpRequestOptions {
   std::function<Status(std::string_view host, std::string_view address)> allow_address = {};
   // Called with every hop's URL before it is asked; an error refuses it.
   std::function<Status(const UrlParts& url)> allow_url = {};
-  // Called with each piece of the body as it comes; then HttpResponse::body stays empty. An error
-  // ends the transfer and is returned.
+  // Called with each piece of the body as it comes; then HttpClientResponse::body stays empty. An
+  // error ends the transfer and is returned.
   std::function<Status(std::string_view piece)> on_body = {};
   // Called before the body with the status and headers of the last hop.
   std::function<Status(int status, const std::vector<std::pair<std::string, std::string>>&)>
@@ -61,7 +61,6 @@ struct HttpClientResponse {
   std::string url;  // after redirects
   std::optional<std::string> header(std::string_view name) const;
 };
-using HttpResponse = HttpClientResponse;
 
 class HttpClient {
  public:
@@ -69,7 +68,7 @@ class HttpClient {
   virtual ~HttpClient() = default;
   // An answer of any status is a response; only what prevents an answer is an error: of kind io
   // when trying again may help, of another kind (a certificate, a URL, too long) when it cannot.
-  virtual Result<HttpResponse> send(const HttpRequestOptions& request) = 0;
+  virtual Result<HttpClientResponse> send(const HttpRequestOptions& request) = 0;
 };
 
 }  // namespace jiang

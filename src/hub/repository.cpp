@@ -44,7 +44,7 @@ std::string listing_url(const HubSettings& settings, Hub hub, const std::string&
 
 // What a hub says instead of a listing, in a sentence that says what to do.
 Error refusal(Hub hub, const HubSettings& settings, const std::string& repo,
-              const std::string& revision, const HttpResponse& response) {
+              const std::string& revision, const HttpClientResponse& response) {
   const std::string page = hub == Hub::modelscope
                                ? fmt::format("{}/models/{}", settings.modelscope, repo)
                                : fmt::format("{}/{}", settings.huggingface, repo);
@@ -89,7 +89,7 @@ Result<Repository> ask(HttpClient& client, const HubSettings& settings, Hub hub,
   request.max_bytes = kMaxListingBytes;
   request.total_seconds = kListingSeconds;
   request.cancelled = cancelled;
-  TRY(const HttpResponse response, client.send(request));
+  TRY(const HttpClientResponse response, client.send(request));
   if (response.status != 200) return refusal(hub, settings, repo, revision, response);
   const size_t first = response.body.find_first_not_of(" \r\n\t");
   if (first != std::string::npos && response.body[first] == '<') {

@@ -32,7 +32,7 @@ Result<ToolOutput> run(const Json& arguments, ToolContext& context) {
     return check_public_address(address);
   };
   request.cancelled = [&] { return context.cancelled && context.cancelled->load(); };
-  TRY(const HttpResponse response, client->send(request));
+  TRY(const HttpClientResponse response, client->send(request));
   if (response.status < 200 || response.status >= 300) {
     return fail(ErrorKind::not_found, "{} answered with status {}", response.url, response.status);
   }
