@@ -186,7 +186,13 @@ Result<RemoteRequest> anthropic_request(const RemoteOptions& options, const Chat
     body["thinking"] = {{"type", "enabled"}, {"budget_tokens", kThinkingTokens}};
     max_tokens = std::max(max_tokens, kThinkingTokens + 1);
   } else {  // one of the two, and not with thinking
-    body["temperature"] = std::min(request.sampling.temperature, 1.0f);
+    const SamplingParams usual;
+    if (request.sampling.top_p != usual.top_p) {
+      body["top_p"] = request.sampling.top_p;
+    } else {
+      body["temperature"] = request.sampling.temperature;
+    }
+    if (request.sampling.top_k != usual.top_k) body["top_k"] = request.sampling.top_k;
   }
   body["max_tokens"] = max_tokens;
   if (!request.stop.empty()) body["stop_sequences"] = request.stop;

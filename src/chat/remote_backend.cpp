@@ -62,6 +62,43 @@ ErrorKind kind_of(int status) {
   return status == 429 || status >= 500 ? ErrorKind::io : ErrorKind::invalid_argument;
 }
 
+// What is asked for and the provider has no word for. jiang's usual values are not asked for: they
+// are left to the provider.
+Status check_sampling(const RemoteProvider& provider, const ChatRequest& request) {
+  const SamplingParams usual;
+  const SamplingParams& asked = request.sampling;
+  const bool is_anthropic = provider.protocol == RemoteProtocol::anthropic;
+  const bool is_dashscope = provider.name == "dashscope";
+  const bool has_temperature = asked.temperature != usual.temperature;
+  const bool has_top_p = asked.top_p != usual.top_p;
+  const bool has_top_k = asked.top_k != usual.top_k;
+  const bool thinks = request.thinking.value_or(false);
+  const struct {
+    bool is_asked;
+    bool is_known;
+    const char* what;
+  } rows[] = {
+      {has_top_k, is_anthropic || is_dashscope, "top_k"},
+      {asked.min_p != usual.min_p, false, "min_p"},
+      {asked.repeat_penalty != usual.repeat_penalty, is_dashscope, "repeat_penalty"},
+      {asked.penalty_window != usual.penalty_window, false, "the window of penalties"},
+      {asked.presence_penalty != 0, !is_anthropic, "presence_penalty"},
+      {asked.frequency_penalty != 0, !is_anthropic, "frequency_penalty"},
+      {asked.seed.has_value(), !is_anthropic, "a seed"},
+      {asked.temperature > 1, !is_anthropic, "a temperature above 1"},
+      {has_temperature && has_top_p, !is_anthropic, "temperature together with top_p"},
+      {thinks && (has_temperature || has_top_p || has_top_k), !is_anthropic,
+       "sampling together with thinking"},
+  };
+  for (const auto& row : rows) {
+    if (row.is_asked && !row.is_known) {
+      return fail(ErrorKind::unsupported, "{} cannot be asked of a model of {}", row.what,
+                  provider.name);
+    }
+  }
+  return ok();
+}
+
 // What the transfer's thread and the reader share.
 struct Shared {
   std::mutex mutex;
@@ -218,6 +255,7 @@ class RemoteBackend final : public ChatBackend {
     TRY_STATUS(refuse(!request.template_extra.is_null(), "a variable of the chat template"));
     TRY_STATUS(refuse(request.adapters.has_value(), "an adapter"));
     TRY_STATUS(refuse(!request.sampling.logit_bias.empty(), "logit_bias"));
+    TRY_STATUS(check_sampling(provider_, request));
     if (!request.messages.is_array())
       return fail(ErrorKind::invalid_argument, "messages must be a list");
     const bool is_openai = provider_.protocol == RemoteProtocol::openai;

@@ -2,8 +2,9 @@
 //
 // Speaks OpenAI's and Anthropic's protocols. Streamed through and cancelled through; the key is
 // sent to the provider alone and is in no message of ours. What a request asks and the protocol
-// cannot say (raw prompts, logit_bias by token ids, counting tokens) is refused by name. Of the
-// sampling, temperature, top_p, the penalties of OpenAI and the seed are sent.
+// cannot say (raw prompts, logit_bias by token ids, counting tokens, min_p, a seed for Anthropic
+// ...) is refused by name. Sampling that has jiang's usual value is left to the provider, but for
+// temperature and top_p.
 //
 // Each stream has a thread while its answer comes.
 #pragma once

@@ -197,6 +197,49 @@ TEST(RemoteBackend, WhatCannotBeAskedIsRefused) {
   EXPECT_FALSE(make_remote_backend({.provider = "openai"}, f.client));
 }
 
+TEST(RemoteBackend, SamplingIsSentOrRefusedByName) {
+  using Change = void (*)(ChatRequest&);
+  struct Case {
+    Change change;
+    std::vector<std::string> refused_by;
+    const char* says;
+  };
+  const std::vector<Case> cases = {
+      {[](ChatRequest& r) { r.sampling.top_k = 3; }, {"openai", "zhipu"}, "top_k"},
+      {[](ChatRequest& r) { r.sampling.min_p = 0.3f; },
+       {"openai", "zhipu", "anthropic", "dashscope"},
+       "min_p"},
+      {[](ChatRequest& r) { r.sampling.repeat_penalty = 1.2f; },
+       {"openai", "zhipu", "anthropic"},
+       "repeat_penalty"},
+      {[](ChatRequest& r) { r.sampling.seed = 3; }, {"anthropic"}, "seed"},
+      {[](ChatRequest& r) { r.sampling.presence_penalty = 1; }, {"anthropic"}, "presence"},
+      {[](ChatRequest& r) { r.sampling.temperature = 1.5f; }, {"anthropic"}, "above 1"},
+      {[](ChatRequest& r) { r.sampling.temperature = r.sampling.top_p = 0.5f; },
+       {"anthropic"},
+       "together"}};
+  for (const char* provider : {"openai", "zhipu", "anthropic", "dashscope"}) {
+    Fixture f(sse({}), provider);
+    for (const Case& one : cases) {
+      ChatRequest request = f.request;
+      one.change(request);
+      const auto stream = f.backend->start(request);
+      const bool is_refused =
+          std::count(one.refused_by.begin(), one.refused_by.end(), provider) > 0;
+      EXPECT_EQ(!stream, is_refused) << provider << " " << one.says;
+      if (!stream) {
+        EXPECT_THAT(stream.error().message, HasSubstr(one.says));
+      }
+    }
+  }
+  Fixture f(sse({"data: [DONE]"}), "dashscope");
+  f.request.sampling.top_k = 3;
+  f.request.sampling.repeat_penalty = 1.25f;
+  f.run();
+  EXPECT_EQ(f.sent()["top_k"], 3);
+  EXPECT_EQ(f.sent()["repetition_penalty"], 1.25);
+}
+
 TEST(RemoteBackend, KeysComeFromTheEnvironmentOrAPrivateFile) {
   const RemoteProvider& provider = **find_remote_provider("zhipu");
   const TempFolder folder;

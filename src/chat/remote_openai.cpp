@@ -112,6 +112,10 @@ Result<RemoteRequest> openai_request(const RemoteOptions& options, const ChatReq
     body["presence_penalty"] = request.sampling.presence_penalty;
   if (request.sampling.frequency_penalty != 0)
     body["frequency_penalty"] = request.sampling.frequency_penalty;
+  const SamplingParams usual;
+  if (request.sampling.top_k != usual.top_k) body["top_k"] = request.sampling.top_k;
+  if (request.sampling.repeat_penalty != usual.repeat_penalty)
+    body["repetition_penalty"] = request.sampling.repeat_penalty;
   if (request.top_logprobs >= 0) body["logprobs"] = true;
   if (request.top_logprobs > 0) body["top_logprobs"] = request.top_logprobs;
   if (!request.tools.is_null() && !request.tools.empty()) {
