@@ -5,11 +5,9 @@
 namespace jiang {
 namespace {
 
-// Nothing from elsewhere, no scripts but our own; previews of what a model wrote run in frames of
-// their own origin (sandbox), made from blob: and srcdoc.
+// Nothing from elsewhere, no scripts and no styles but our own, no frames.
 constexpr const char* kContentSecurityPolicy =
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; frame-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'";
 
 bool takes_gzip(const HttpRequest& request) {
