@@ -5,6 +5,7 @@
 #include "base/json_value.h"
 #include "base/suggest.h"
 #include "cli/messages.h"
+#include "runtime/model_defaults.h"
 
 namespace jiang {
 namespace {
@@ -16,17 +17,6 @@ constexpr Range<float> kAdditive{-100, 100};
 constexpr Range<int32_t> kTopK{0, 1 << 30};
 constexpr Range<int32_t> kMaxTokens{-1, 1 << 30};
 constexpr Range<uint64_t> kSeed{0, UINT64_MAX};
-
-Result<std::optional<float>> file_number(const Json& config, const char* key, Range<float> range) {
-  if (!find_member(config, key)) return std::optional<float>();
-  TRY(const double value, get_number(config, key, "generation_config"));
-  if (!(value >= range.low && value <= range.high)) {
-    return fail(ErrorKind::bad_file,
-                "the model's generation_config says {} = {}, outside {} to {}; give the flag", key,
-                value, range.low, range.high);
-  }
-  return std::optional<float>(static_cast<float>(value));
-}
 
 }  // namespace
 
@@ -118,23 +108,7 @@ std::string GenerationFlags::describe(const GenerateOptions& now) const {
 Result<GenerateOptions> GenerationFlags::apply(const Json& config) const {
   GenerateOptions out;
   SamplingParams& sampling = out.sampling;
-  if (config.is_object()) {
-    TRY(const bool samples, get_bool_or(config, "do_sample", true, "generation_config"));
-    if (samples) {
-      TRY(const auto file_temp, file_number(config, "temperature", kTemperature));
-      TRY(const auto file_top_p, file_number(config, "top_p", kProbability));
-      TRY(const auto file_min_p, file_number(config, "min_p", kProbability));
-      TRY(const auto file_repeat, file_number(config, "repetition_penalty", kRepeat));
-      TRY(const int64_t file_top_k,
-          get_int_or(config, "top_k", sampling.top_k, "generation_config"));
-      // Below 0 is another spelling of "off".
-      sampling.top_k = static_cast<int32_t>(std::clamp<int64_t>(file_top_k, 0, kTopK.high));
-      sampling.temperature = file_temp.value_or(sampling.temperature);
-      sampling.top_p = file_top_p.value_or(sampling.top_p);
-      sampling.min_p = file_min_p.value_or(sampling.min_p);
-      sampling.repeat_penalty = file_repeat.value_or(sampling.repeat_penalty);
-    }
-  }
+  TRY(sampling, sampling_of(config));
   sampling.temperature = temp.value_or(sampling.temperature);
   sampling.top_k = top_k.value_or(sampling.top_k);
   sampling.top_p = top_p.value_or(sampling.top_p);

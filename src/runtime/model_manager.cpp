@@ -25,20 +25,23 @@ using Seconds = std::chrono::seconds;
 // Destroyed bottom up.
 class LocalEntry final : public LoadedModelEntry {
  public:
-  LocalEntry(std::string name, LocalModel model, ChatModel chat)
+  LocalEntry(std::string name, LocalModel model, ChatModel chat, ModelDefaults defaults)
       : name_(std::move(name)),
         model_(std::move(model)),
         chat_(std::move(chat)),
+        defaults_(std::move(defaults)),
         backend_(make_local_backend(chat_, *model_.engine)) {}
   const std::string& name() const override { return name_; }
   ChatBackend& backend() override { return *backend_; }
   const ChatModel* chat_model() const override { return &chat_; }
   Engine* engine() override { return model_.engine.get(); }
+  const ModelDefaults& defaults() const override { return defaults_; }
 
  private:
   const std::string name_;
   LocalModel model_;
   ChatModel chat_;
+  const ModelDefaults defaults_;
   std::unique_ptr<ChatBackend> backend_;
 };
 
@@ -344,9 +347,11 @@ Result<std::shared_ptr<LoadedModelEntry>> Manager::load_file(const std::string& 
   }
   if (!loaded) return loaded.error();
   TRY(ChatModel chat, ChatModel::create(loaded->text));
+  TRY(ModelDefaults defaults,
+      model_defaults(loaded->source->generation_config(), loaded->settings));
   memory_bytes = loaded->engine->stats().memory_bytes;
   return std::shared_ptr<LoadedModelEntry>(
-      std::make_shared<LocalEntry>(name, *std::move(loaded), std::move(chat)));
+      std::make_shared<LocalEntry>(name, *std::move(loaded), std::move(chat), std::move(defaults)));
 }
 
 uint64_t Manager::make_room(uint64_t bytes) {

@@ -16,6 +16,7 @@
 #include "chat/backend.h"
 #include "chat/chat.h"
 #include "engine/engine.h"
+#include "runtime/model_defaults.h"
 #include "weights/adapter_file.h"
 
 namespace jiang {
@@ -42,6 +43,11 @@ class LoadedModelEntry {
   // Null for a remote model.
   virtual const ChatModel* chat_model() const = 0;
   virtual Engine* engine() = 0;
+  // What its files say of answers; jiang's own for models that have none.
+  virtual const ModelDefaults& defaults() const {
+    static const ModelDefaults none;
+    return none;
+  }
 };
 using ModelLease = std::shared_ptr<LoadedModelEntry>;
 

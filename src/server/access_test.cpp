@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/http_client.h"
 #include "server/login.h"
 #include "server/routes.h"
+#include "server/store_routes.h"
 #include "server/test_server.h"
+#include "tests/support/temp_folder.h"
 
 namespace jiang {
 namespace {
@@ -87,6 +90,24 @@ TEST(Authorization, EveryRouteForEveryCaller) {
   s.authenticator.keys = true;
   s.start();
   std::vector<Route> routes = all_routes(s.server->context());
+  for (const Visitor& visitor : kVisitors) check_matrix(s, routes, visitor, visitor.kind);
+}
+
+// A store without a model and pulls without a hub: what is asked of them here names no model.
+struct EmptyStore {
+  TempFolder home;
+  PullManager pulls{*HttpClient::create(), HubSettings(), Store(home.path()), Catalogue(),
+                    PullManager::Options()};
+  StoreService service{Store(home.path()), pulls};
+};
+
+TEST(Authorization, TheStoresRoutesForEveryCaller) {
+  EmptyStore store;
+  TestServer s;
+  s.authenticator.keys = true;
+  s.more_routes = [&](ServerContext& context) { return store_routes(context, store.service); };
+  s.start();
+  const std::vector<Route> routes = store_routes(s.server->context(), store.service);
   for (const Visitor& visitor : kVisitors) check_matrix(s, routes, visitor, visitor.kind);
 }
 

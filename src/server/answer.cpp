@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "server/request_defaults.h"
+
 namespace jiang {
 namespace {
 
@@ -14,6 +16,15 @@ constexpr size_t kMaxWholeBytes = size_t{256} << 20;
 
 double seconds_since(SteadyClock::time_point begin) {
   return std::chrono::duration<double>(SteadyClock::now() - begin).count();
+}
+
+ApiError model_error(const Error& error) {
+  ApiError out = api_error(error);
+  if (out.status == 404) {
+    out.code = "model_not_found";
+    out.param = "model";
+  }
+  return out;
 }
 
 bool is_part_of_answer(const ChatEvent& event) {
@@ -99,12 +110,7 @@ void Answering::run() {
 void Answering::on_model(Result<ModelLease> lease) {
   if (is_over_) return;
   if (!lease) {
-    ApiError error = api_error(lease.error());
-    if (error.status == 404) {
-      error.code = "model_not_found";
-      error.param = "model";
-    }
-    return fail_with(std::move(error));
+    return fail_with(model_error(lease.error()));
   }
   lease_ = *std::move(lease);
   auto entry = context_.admissions.of(lease_->name())->enter(account_, [self = shared_from_this()] {
@@ -141,6 +147,10 @@ void Answering::start(ModelLease lease) {
   started->lease = std::move(lease);
   LoadedModelEntry& model = *started->lease;
   std::optional<ApiError>& error = started->error;
+  for (size_t i = 0; i < job_.requests.size(); ++i) {
+    add_prompt_defaults(model.defaults(), job_.requests[i]);
+    add_sampling(model.defaults(), job_.sampling, i % job_.n_per_prompt, job_.requests[i]);
+  }
   if (job_.prepare) error = job_.prepare(model, job_.requests);
   for (size_t i = 0; !error && i < job_.requests.size(); ++i) {
     ChatRequest request = job_.requests[i];
@@ -274,17 +284,13 @@ void answer(ServerContext& context, const RequestPtr& request, const ResponderPt
 }
 
 void with_model(ServerContext& context, const ResponderPtr& responder, Dialect dialect,
-                const std::string& model, std::function<void(ModelLease)> work) {
-  const std::string name = model.empty() ? context.models.default_model() : model;
+                const WantedModel& wanted, std::function<void(ModelLease)> work) {
+  const std::string name = wanted.name.empty() ? context.models.default_model() : wanted.name;
   context.loader.acquire(
-      name, {}, [&context, responder, dialect, work = std::move(work)](Result<ModelLease> lease) {
+      name, wanted.keep_alive,
+      [&context, responder, dialect, work = std::move(work)](Result<ModelLease> lease) {
         if (!lease) {
-          ApiError error = api_error(lease.error());
-          if (error.status == 404) {
-            error.code = "model_not_found";
-            error.param = "model";
-          }
-          return responder->send(error_response(dialect, error));
+          return responder->send(error_response(dialect, model_error(lease.error())));
         }
         context.patient.post([work, lease = *lease] { work(lease); });
       });

@@ -18,6 +18,7 @@
 #include "server/errors.h"
 #include "server/http.h"
 #include "server/route.h"
+#include "server/sampling_fields.h"
 
 namespace jiang {
 
@@ -49,6 +50,8 @@ struct AnswerJob {
   std::string model = {};  // as asked for; "": the default
   std::optional<std::chrono::seconds> keep_alive = {};
   std::vector<ChatRequest> requests = {};  // one for each choice
+  size_t n_per_prompt = 1;                 // choices of one prompt, which stand together
+  SamplingFields sampling = {};            // the requests' own is filled in from it
   bool is_stream = false;
   std::unique_ptr<AnswerFormat> format = {};
   HeaderList headers = {};  // of the answer
@@ -59,9 +62,13 @@ struct AnswerJob {
 void answer(ServerContext& context, const RequestPtr& request, const ResponderPtr& responder,
             AnswerJob job);
 
+struct WantedModel {
+  std::string name = {};  // "": the default
+  std::optional<std::chrono::seconds> keep_alive = {};
+};
 // A model for a handler that needs one, on a worker, with the model's errors told in `dialect`.
 // `work` runs on `context.patient` and answers by itself.
 void with_model(ServerContext& context, const ResponderPtr& responder, Dialect dialect,
-                const std::string& model, std::function<void(ModelLease)> work);
+                const WantedModel& wanted, std::function<void(ModelLease)> work);
 
 }  // namespace jiang

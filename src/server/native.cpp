@@ -3,6 +3,7 @@
 #include "base/json_value.h"
 #include "server/answer.h"
 #include "server/fields.h"
+#include "server/routes.h"
 
 namespace jiang {
 namespace {
@@ -45,7 +46,7 @@ void tokenize(ServerContext& context, const RequestPtr& request, const Responder
   if (const auto error = read_body(*request, body, headers))
     return responder->send(error_response(Dialect::openai, *error));
   const std::string model = body.model;
-  with_model(context, responder, Dialect::openai, model,
+  with_model(context, responder, Dialect::openai, {model},
              [responder, body = std::move(body), headers](const ModelLease& lease) {
                const Tokenizer* tokenizer = tokenizer_of(lease, responder);
                if (tokenizer == nullptr) return;
@@ -77,7 +78,7 @@ void detokenize(ServerContext& context, const RequestPtr& request, const Respond
     ids.push_back(static_cast<TokenId>(number));
   }
   if (error) return responder->send(error_response(Dialect::openai, *error));
-  with_model(context, responder, Dialect::openai, body.model,
+  with_model(context, responder, Dialect::openai, {body.model},
              [responder, ids = std::move(ids), headers](const ModelLease& lease) {
                const Tokenizer* tokenizer = tokenizer_of(lease, responder);
                if (tokenizer == nullptr) return;
@@ -130,16 +131,8 @@ std::vector<Route> native_routes(ServerContext& context) {
       {"GET", "/metrics", Access::manage, answer_with(metrics), dialect},
       {"GET", "/slots", Access::manage,
        answer_with([&context](const HttpRequest&) { return slots(context); }), dialect},
-      {"POST", "/tokenize", Access::model,
-       [&context](const RequestPtr& request, const ResponderPtr& responder) {
-         tokenize(context, request, responder);
-       },
-       dialect},
-      {"POST", "/detokenize", Access::model,
-       [&context](const RequestPtr& request, const ResponderPtr& responder) {
-         detokenize(context, request, responder);
-       },
-       dialect},
+      model_route(context, "/tokenize", dialect, tokenize),
+      model_route(context, "/detokenize", dialect, detokenize),
   };
 }
 

@@ -4,6 +4,7 @@
 #include "server/answer.h"
 #include "server/openai.h"
 #include "server/openai_request.h"
+#include "server/routes.h"
 #include "server/sampling_fields.h"
 
 namespace jiang {
@@ -252,11 +253,8 @@ std::optional<ApiError> to_chat_request(ChatBody& body, ChatRequest& out) {
   out.messages = std::move(body.messages);
   if (!body.tools.empty()) out.tools = std::move(body.tools);
   out.parallel_tool_calls = body.parallel_tool_calls.value_or(true);
-  out.sampling = body.sampling.params();
-  out.adapters = body.sampling.adapters();
   const auto most = body.max_completion_tokens ? body.max_completion_tokens : body.max_tokens;
   out.max_tokens = static_cast<int32_t>(most.value_or(-1));
-  out.stop = body.sampling.stop;
   if (body.logprobs.value_or(false))
     out.top_logprobs = static_cast<int32_t>(body.top_logprobs.value_or(0));
   if (body.reasoning_effort) out.thinking = *body.reasoning_effort != "none";
@@ -287,22 +285,16 @@ void chat_completions(ServerContext& context, const RequestPtr& request,
   job.is_stream = body.stream;
   job.format = std::make_unique<ChatFormat>(context.version, n, stream_options.include_usage,
                                             body.logprobs.value_or(false));
-  for (size_t i = 0; i < n; ++i) {
-    job.requests.push_back(chat);
-    // Each choice draws its own; the first as it would alone.
-    if (i > 0 && chat.sampling.seed) job.requests.back().sampling.seed = *chat.sampling.seed + i;
-  }
+  job.requests.assign(n, chat);
+  job.n_per_prompt = n;
+  job.sampling = std::move(body.sampling);
   answer(context, request, responder, std::move(job));
 }
 
 }  // namespace
 
 std::vector<Route> openai_chat_routes(ServerContext& context) {
-  return {{"POST", "/v1/chat/completions", Access::model,
-           [&context](const RequestPtr& request, const ResponderPtr& responder) {
-             chat_completions(context, request, responder);
-           },
-           Dialect::openai}};
+  return {model_route(context, "/v1/chat/completions", Dialect::openai, chat_completions)};
 }
 
 }  // namespace jiang

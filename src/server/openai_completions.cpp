@@ -4,6 +4,7 @@
 #include "server/answer.h"
 #include "server/openai.h"
 #include "server/openai_request.h"
+#include "server/routes.h"
 #include "server/sampling_fields.h"
 
 namespace jiang {
@@ -251,15 +252,13 @@ void completions(ServerContext& context, const RequestPtr& request, const Respon
   for (const ChatRequest& prompt : prompts) {
     for (int64_t i = 0; i < body.n; ++i) {
       ChatRequest& choice = job.requests.emplace_back(prompt);
-      choice.sampling = body.sampling.params();
-      choice.adapters = body.sampling.adapters();
-      if (i > 0 && choice.sampling.seed) *choice.sampling.seed += static_cast<uint64_t>(i);
-      choice.stop = body.sampling.stop;
       choice.max_tokens = static_cast<int32_t>(body.max_tokens.value_or(16));  // OpenAI's default
       if (body.logprobs) choice.top_logprobs = static_cast<int32_t>(*body.logprobs);
       echoes.push_back(body.echo ? *prompt.raw_text : std::string());
     }
   }
+  job.n_per_prompt = static_cast<size_t>(body.n);
+  job.sampling = body.sampling;
   job.model = body.model;
   job.is_stream = body.stream;
   job.format =
@@ -271,11 +270,7 @@ void completions(ServerContext& context, const RequestPtr& request, const Respon
 }  // namespace
 
 std::vector<Route> openai_completion_routes(ServerContext& context) {
-  return {{"POST", "/v1/completions", Access::model,
-           [&context](const RequestPtr& request, const ResponderPtr& responder) {
-             completions(context, request, responder);
-           },
-           Dialect::openai}};
+  return {model_route(context, "/v1/completions", Dialect::openai, completions)};
 }
 
 }  // namespace jiang

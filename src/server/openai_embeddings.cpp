@@ -2,10 +2,11 @@
 #include <cstring>
 
 #include "base/json_value.h"
-#include "runtime/embedding.h"
 #include "server/answer.h"
+#include "server/embedding_request.h"
 #include "server/fields.h"
 #include "server/openai.h"
+#include "server/routes.h"
 #include "text/base64.h"
 
 namespace jiang {
@@ -73,37 +74,17 @@ std::string base64_of(const std::vector<float>& vector) {
 void embed_all(const ResponderPtr& responder, LoadedModelEntry& model,
                const std::vector<EmbeddingInput>& inputs, const EmbeddingBody& body,
                const HeaderList& headers) {
-  const auto refuse = [&](const ApiError& error) {
-    responder->send(error_response(Dialect::openai, error));
-  };
-  if (model.engine() == nullptr || model.chat_model() == nullptr) {
-    return refuse(bad_request("'" + model.name() + "' is a remote model without embeddings here",
-                              "model", "unsupported"));
-  }
+  std::vector<Embedding> embeddings;
+  if (const auto error = embed_inputs(model, inputs, body.dimensions, embeddings))
+    return responder->send(error_response(Dialect::openai, *error));
   Json data = Json::array();
   int64_t n_tokens = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    auto embedding = embed(*model.engine(), model.chat_model()->tokenizer(), inputs[i], {});
-    if (!embedding) {
-      ApiError error = api_error(embedding.error());
-      error.param = "input";
-      if (embedding.error().kind == ErrorKind::too_large) {
-        const auto n = embedding_ids(model.chat_model()->tokenizer(), inputs[i]).size();
-        const int32_t context = model.engine()->context();
-        if (n > static_cast<size_t>(context))
-          error = context_overflow(embedding.error(), static_cast<int64_t>(n), context);
-      }
-      return refuse(error);
-    }
-    if (body.dimensions && static_cast<size_t>(*body.dimensions) != embedding->vector.size()) {
-      return refuse(bad_request(
-          fmt::format("this model's vectors have {} dimensions", embedding->vector.size()),
-          "dimensions", "unsupported"));
-    }
-    n_tokens += embedding->n_tokens;
-    Json vector = body.encoding_format == "base64" ? Json(base64_of(embedding->vector))
-                                                   : Json(embedding->vector);
-    data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", std::move(vector)}});
+  for (const Embedding& embedding : embeddings) {
+    n_tokens += embedding.n_tokens;
+    Json vector = body.encoding_format == "base64" ? Json(base64_of(embedding.vector))
+                                                   : Json(embedding.vector);
+    data.push_back(
+        {{"object", "embedding"}, {"index", data.size()}, {"embedding", std::move(vector)}});
   }
   const Json out = {{"object", "list"},
                     {"data", std::move(data)},
@@ -119,9 +100,9 @@ void embeddings(ServerContext& context, const RequestPtr& request, const Respond
   auto error = read_body(*request, body, headers);
   if (!error) error = read_inputs(body.input, inputs);
   if (error) return responder->send(error_response(Dialect::openai, *error));
-  const std::string model = body.model;
+  const WantedModel wanted{.name = body.model};
   with_model(
-      context, responder, Dialect::openai, model,
+      context, responder, Dialect::openai, wanted,
       [responder, body = std::move(body), inputs = std::move(inputs), headers = std::move(headers)](
           const ModelLease& lease) { embed_all(responder, *lease, inputs, body, headers); });
 }
@@ -129,11 +110,7 @@ void embeddings(ServerContext& context, const RequestPtr& request, const Respond
 }  // namespace
 
 std::vector<Route> openai_embedding_routes(ServerContext& context) {
-  return {{"POST", "/v1/embeddings", Access::model,
-           [&context](const RequestPtr& request, const ResponderPtr& responder) {
-             embeddings(context, request, responder);
-           },
-           Dialect::openai}};
+  return {model_route(context, "/v1/embeddings", Dialect::openai, embeddings)};
 }
 
 }  // namespace jiang

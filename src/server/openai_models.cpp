@@ -3,21 +3,12 @@
 #include <sys/stat.h>
 
 #include "base/json_value.h"
+#include "base/utc_text.h"
 #include "server/errors.h"
 #include "server/openai.h"
 
 namespace jiang {
 namespace {
-
-// "2026-11-24T09:00:00Z"
-std::string iso_time(int64_t seconds) {
-  const time_t time = seconds;
-  tm parts = {};
-  gmtime_r(&time, &parts);
-  char text[32];
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 Json model_json(const ModelStatus& model) {
   struct stat file = {};
@@ -29,7 +20,7 @@ Json model_json(const ModelStatus& model) {
           {"owned_by", model.provider},
           {"type", "model"},
           {"display_name", model.name},
-          {"created_at", iso_time(created)}};
+          {"created_at", utc_text(created)}};
 }
 
 HttpResponse list_models(const ServerContext& context) {

@@ -4,6 +4,7 @@
 #include "server/answer.h"
 #include "server/openai.h"
 #include "server/openai_request.h"
+#include "server/routes.h"
 #include "server/sampling_fields.h"
 
 namespace jiang {
@@ -168,10 +169,6 @@ std::optional<ApiError> to_chat_request(const ResponseBody& body, ChatRequest& o
   out.messages = std::move(messages);
   if (!tools.empty()) out.tools = std::move(tools);
   out.parallel_tool_calls = body.parallel_tool_calls.value_or(true);
-  SamplingFields sampling;
-  sampling.temperature = body.temperature;
-  sampling.top_p = body.top_p;
-  out.sampling = sampling.params();
   out.max_tokens = static_cast<int32_t>(body.max_output_tokens.value_or(-1));
   return std::nullopt;
 }
@@ -381,8 +378,9 @@ void responses(ServerContext& context, const RequestPtr& request, const Responde
       {"instructions", body.instructions ? Json(*body.instructions) : Json()},
       {"max_output_tokens", body.max_output_tokens ? Json(*body.max_output_tokens) : Json()},
       {"parallel_tool_calls", body.parallel_tool_calls.value_or(true)},
-      {"temperature", chat.sampling.temperature},
-      {"top_p", chat.sampling.top_p},
+      // null: as the model says
+      {"temperature", body.temperature ? Json(*body.temperature) : Json()},
+      {"top_p", body.top_p ? Json(*body.top_p) : Json()},
       {"tool_choice", body.tool_choice.is_null() ? Json("auto") : body.tool_choice},
       {"tools", body.tools.is_null() ? Json::array() : body.tools},
       {"text", body.text.is_null() ? Json{{"format", {{"type", "text"}}}} : body.text},
@@ -392,17 +390,15 @@ void responses(ServerContext& context, const RequestPtr& request, const Responde
   job.is_stream = body.stream;
   job.format = std::make_unique<ResponsesFormat>(std::move(echoed));
   job.requests.push_back(std::move(chat));
+  job.sampling.temperature = body.temperature;
+  job.sampling.top_p = body.top_p;
   answer(context, request, responder, std::move(job));
 }
 
 }  // namespace
 
 std::vector<Route> openai_response_routes(ServerContext& context) {
-  return {{"POST", "/v1/responses", Access::model,
-           [&context](const RequestPtr& request, const ResponderPtr& responder) {
-             responses(context, request, responder);
-           },
-           Dialect::openai}};
+  return {model_route(context, "/v1/responses", Dialect::openai, responses)};
 }
 
 }  // namespace jiang

@@ -57,6 +57,8 @@ std::vector<Route> PageServer::routes(ServerContext& context) {
   return page_api_routes(*parts.context);
 }
 
+void PageServer::models_changed() { parts_->announcements.tell_all("models"); }
+
 void PageServer::shut_down() {
   parts_->runs->shut_down();
   parts_->announcements.end();

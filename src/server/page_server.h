@@ -25,6 +25,8 @@ class PageServer {
 
   // Once.
   std::vector<Route> routes(ServerContext& context);
+  // Tells open pages that a model came or went. Any thread.
+  void models_changed();
   // Answers under way are saved as interrupted, and the streams of events end.
   void shut_down();
 

@@ -2,7 +2,9 @@
 
 #include <iterator>
 
+#include "server/anthropic.h"
 #include "server/native.h"
+#include "server/ollama.h"
 #include "server/openai.h"
 #include "server/page.h"
 
@@ -20,9 +22,20 @@ constexpr std::vector<Route> (*kFiles[])(ServerContext&) = {
     openai_completion_routes,  //
     openai_embedding_routes,   //
     openai_response_routes,    //
+    anthropic_routes,          //
+    ollama_chat_routes,        //
+    ollama_embed_routes,       //
 };
 
 }  // namespace
+
+Route model_route(ServerContext& context, const char* path, Dialect dialect, ModelHandler handler) {
+  return {"POST", path, Access::model,
+          [&context, handler](const RequestPtr& request, const ResponderPtr& responder) {
+            handler(context, request, responder);
+          },
+          dialect};
+}
 
 std::vector<Route> all_routes(ServerContext& context) {
   std::vector<Route> all;

@@ -10,4 +10,8 @@ namespace jiang {
 
 std::vector<Route> all_routes(ServerContext& context);
 
+// The row of a POST that runs a model: for whoever may.
+using ModelHandler = void (*)(ServerContext&, const RequestPtr&, const ResponderPtr&);
+Route model_route(ServerContext& context, const char* path, Dialect dialect, ModelHandler handler);
+
 }  // namespace jiang

@@ -57,8 +57,7 @@ void SamplingFields::fields(Fields& f) {
   }
 }
 
-SamplingParams SamplingFields::params() const {
-  SamplingParams params;
+SamplingParams SamplingFields::over(SamplingParams params) const {
   if (temperature) params.temperature = static_cast<float>(*temperature);
   if (top_p) params.top_p = static_cast<float>(*top_p);
   if (top_k) params.top_k = static_cast<int32_t>(*top_k);
@@ -66,6 +65,7 @@ SamplingParams SamplingFields::params() const {
   if (repeat_penalty) params.repeat_penalty = static_cast<float>(*repeat_penalty);
   if (presence_penalty) params.presence_penalty = static_cast<float>(*presence_penalty);
   if (frequency_penalty) params.frequency_penalty = static_cast<float>(*frequency_penalty);
+  if (penalty_window) params.penalty_window = static_cast<int32_t>(*penalty_window);
   if (seed) params.seed = static_cast<uint64_t>(*seed);
   if (logit_bias.is_object()) {
     for (const auto& [key, value] : logit_bias.items())

@@ -1,4 +1,4 @@
-// The sampling fields that the OpenAI routes share, and how they become SamplingParams.
+// The sampling fields that the dialects share, and how they become SamplingParams.
 #pragma once
 
 #include <optional>
@@ -18,13 +18,15 @@ struct SamplingFields {
   std::optional<double> repeat_penalty = {};
   std::optional<double> presence_penalty = {};
   std::optional<double> frequency_penalty = {};
+  std::optional<int64_t> penalty_window = {};  // Ollama's repeat_last_n
   std::optional<int64_t> seed = {};
   Json logit_bias = {};  // {"id": bias}
   std::vector<std::string> stop = {};
   Json lora = {};  // [{"id": 0, "scale": 0.5}]: which of the model's adapters, and how much of each
 
-  void fields(Fields& f);
-  SamplingParams params() const;  // after fields()
+  void fields(Fields& f);  // by OpenAI's names and ranges
+  // After fields(): what is given over `defaults`.
+  SamplingParams over(SamplingParams defaults) const;
   std::optional<AdapterMix> adapters() const;
 };
 

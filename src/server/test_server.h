@@ -138,6 +138,7 @@ struct TestServer {
   EngineOptions engine{.max_sequences = 10};
   ServerOptions options = {};
   FakeAuthenticator authenticator;
+  std::function<std::vector<Route>(ServerContext&)> more_routes;
   std::unique_ptr<FakeManager> models;
   std::unique_ptr<Server> server;
 
@@ -147,7 +148,7 @@ struct TestServer {
   }
   void start() {
     models = std::make_unique<FakeManager>(engine);
-    server = Server::start(options, *models, authenticator).value();
+    server = Server::start(options, *models, authenticator, more_routes).value();
   }
   FakeModel& fake() { return *models->fake->fake; }
   // The model answers `text` to a prompt of this many tokens or this request, and then ends.

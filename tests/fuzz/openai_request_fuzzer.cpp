@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   jiang::SamplingFields sampling;
   jiang::HeaderList headers;
-  if (!jiang::read_body(request, sampling, headers)) sampling.params();
+  if (!jiang::read_body(request, sampling, headers)) sampling.over({});
   jiang::Json messages = body.contains("messages") ? body["messages"] : jiang::Json();
   const jiang::Json tools = body.contains("tools") ? body["tools"] : jiang::Json();
   const jiang::Json choice = body.contains("tool_choice") ? body["tool_choice"] : jiang::Json();

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "base/http_client.h"
+#include "base/utc_text.h"
 #include "cli/commands/table.h"
 #include "cli/model_flags.h"
 #include "cli/output.h"
@@ -17,6 +19,7 @@
 #include "server/page_server.h"
 #include "server/server.h"
 #include "server/storage_auth.h"
+#include "server/store_routes.h"
 
 namespace jiang {
 namespace {
@@ -39,15 +42,6 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-std::string now_text() {
-  const time_t now = time(nullptr);
-  tm parts = {};
-  gmtime_r(&now, &parts);
-  char text[32];
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 bool is_loopback_listener(const std::string& host) {
@@ -85,7 +79,7 @@ ServerOptions server_options(const ServeSettings& settings) {
   options.http.private_key = settings.private_key;
   options.http.log = [quiet = settings.quiet](std::string_view line) {
     const bool is_error = line.substr(0, 6) == "error ";
-    if (!quiet || is_error) note(now_text() + " " + std::string(line));
+    if (!quiet || is_error) note(utc_text(time(nullptr)) + " " + std::string(line));
   };
   options.gate.base_path = settings.base_path;
   options.gate.is_on_loopback = is_loopback_listener(settings.host);
@@ -114,6 +108,18 @@ Result<ModelManagerOptions> model_options(const ServeSettings& settings) {
   options.memory_budget = static_cast<uint64_t>(settings.memory_mb) * 1000000;
   options.keep_alive = std::chrono::seconds(settings.keep_alive_seconds);
   return options;
+}
+
+// Downloads and quantising that clients ask for.
+Result<std::unique_ptr<PullManager>> open_pulls(const ServeSettings& settings, PageServer& page) {
+  PullManager::Options options;
+  options.threads = thread_count(settings.threads);
+  options.on_installed = [&page](const Manifest&) { page.models_changed(); };
+  TRY(auto client, HttpClient::create());
+  TRY(HubSettings hubs, hub_settings_from_environment());
+  TRY(Catalogue catalogue, load_catalogue(jiang_home()));
+  return std::make_unique<PullManager>(std::move(client), std::move(hubs), Store(jiang_home()),
+                                       std::move(catalogue), std::move(options));
 }
 
 Status print_login_link(Storage& storage, const std::string& url) {
@@ -147,8 +153,11 @@ Result<int> run(const std::vector<std::string>& arguments) {
   models->add_source(std::move(remote));
 
   TRY(const auto page, PageServer::open(jiang_home(), *storage, *models, authenticator));
+  TRY(const auto pulls, open_pulls(settings, *page));
+  const StoreService store{.store = Store(jiang_home()), .pulls = *pulls};
   const auto more_routes = [&](ServerContext& context) {
     std::vector<Route> rows = login_routes(*storage);
+    for (Route& row : store_routes(context, store)) rows.push_back(std::move(row));
     for (Route& row : page->routes(context)) rows.push_back(std::move(row));
     return rows;
   };
@@ -190,7 +199,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
 const Command kServe = {
     .name = "serve",
     .usage = "usage: jiang serve [MODEL...] [OPTIONS]",
-    .summary = "serve models over HTTP: OpenAI's API, for many users at once",
+    .summary = "serve models over HTTP: OpenAI's, Anthropic's and Ollama's APIs",
     .examples =
         "  jiang serve model.gguf\n"
         "  jiang serve small=qwen2.5-0.5b.gguf large=/models/qwen2.5-7b --port 0\n"
