@@ -108,6 +108,14 @@ MappedFile::~MappedFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+std::string MappedFile::identity() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) return {};
+  return fmt::format("{}:{}:{}:{}.{}:{}.{}", status.st_dev, status.st_ino, status.st_size,
+                     status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+                     status.st_ctim.tv_nsec);
+}
+
 bool MappedFile::still_whole() const {
   struct stat status {};
   return ::fstat(descriptor_, &status) == 0 && static_cast<size_t>(status.st_size) >= size_;

@@ -37,6 +37,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
   bool still_whole() const;
+  // Changes when the file's bytes may have: device, inode, size, times of change. For caches.
+  std::string identity() const;
   // Lets the pages that lie wholly within `part` leave this process's memory; reading them again
   // fetches them from the file. A part that is not of this file is left alone.
   void forget(std::span<const std::byte> part) const;

@@ -20,6 +20,7 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, 
   TRY(options.adapters, parse_adapters(flags.lora));
   if (const auto type = kv_type_named(flags.kv_type))
     options.engine.kv_type = options.engine.evaluation_kv_type = *type;
+  options.note = [](const std::string& text) { note(text); };
   options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); };
   TRY(static_cast<LocalModel&>(loaded), load_local_model(std::move(source), *loaded.pool, options));
   return loaded;

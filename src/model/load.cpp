@@ -108,7 +108,11 @@ Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSour
   TensorLoader loader(source, (*architecture)->names);
   TRY(const auto model,
       (*architecture)->build(**architecture, config, loader, [&](TensorLoader& asked) {
-        return asked.finish(pool, options.progress);
+        return asked.finish(pool,
+                            {.folder = options.packed_folder,
+                             .least_bytes = options.packed_least_bytes,
+                             .note = options.note},
+                            options.progress);
       }));
   TRY_STATUS(attach_adapters(*model, options.adapters, source->conventions()));
   return model;

@@ -111,6 +111,11 @@ struct LoadOptions {
   int32_t context_length = 0;
   // Adapters (weights/adapter_file.h) that batches may ask for, by their index here.
   std::vector<std::string> adapters = {};
+  // Where packed weights are kept for the next time (model/packed_cache.h); empty: in memory alone.
+  std::string packed_folder = {};
+  uint64_t packed_least_bytes = uint64_t{64} << 20;  // smaller models are packed in no time
+  // Told, in a sentence, when packed weights could not be kept. May be empty.
+  std::function<void(const std::string&)> note = {};
   // Called with (bytes done, bytes in all) while weights are packed.
   std::function<void(uint64_t, uint64_t)> progress = {};
 };

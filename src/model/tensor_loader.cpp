@@ -52,7 +52,7 @@ const TensorInfo* TensorLoader::want(std::string_view full_name, const Shape& sh
 }
 
 void TensorLoader::take_later(std::string_view name, const TensorInfo* found,
-                              std::function<void(ThreadPool&)> take) {
+                              std::function<void(PackedWeights&)> take) {
   requests_.push_back({std::string(name), found, std::move(take)});
 }
 
@@ -77,16 +77,17 @@ void TensorLoader::fused_linear(std::span<const Part> parts, std::string_view na
     weight = nullptr;
   }
   if (weight) {
+    for (const Part& part : parts) shapes_.push_back({weight->format, part.rows, cols});
     take_later(
         name, weight,
-        [weight, is_transposed, parts = std::vector(parts.begin(), parts.end())](ThreadPool& pool) {
+        [weight, is_transposed,
+         parts = std::vector(parts.begin(), parts.end())](PackedWeights& packed) {
           AlignedBuffer memory;
           const WeightMatrix all = is_transposed ? transpose(*weight, memory) : weight->matrix();
           int64_t first = 0;
           for (const Part& part : parts) {
             part.out->name = part.name;
-            part.out->weight =
-                PackedMatrix::pack({all.format, part.rows, all.cols, all.row(first)}, pool);
+            part.out->weight = packed.take({all.format, part.rows, all.cols, all.row(first)});
             first += part.rows;
           }
         });
@@ -95,7 +96,7 @@ void TensorLoader::fused_linear(std::span<const Part> parts, std::string_view na
   const std::string bias_name = std::string(name) + ".bias";
   if (const TensorInfo* found = want(bias_name, Shape{rows}, bias)) {
     take_later(bias_name, found,
-               [found, rows, parts = std::vector(parts.begin(), parts.end())](ThreadPool&) {
+               [found, rows, parts = std::vector(parts.begin(), parts.end())](PackedWeights&) {
                  std::vector<float> all(static_cast<size_t>(rows));
                  weight_format(found->format).dequantize(all.data(), found->bytes.data(), rows);
                  auto from = all.begin();
@@ -119,7 +120,7 @@ void TensorLoader::matrix(std::vector<float>& out, std::string_view name, int64_
   const std::string full_name = std::string(name) + ".weight";
   const TensorInfo* found = want(full_name, Shape{rows, cols}, Presence::required);
   if (!found) return;
-  take_later(full_name, found, [&out, found](ThreadPool&) {
+  take_later(full_name, found, [&out, found](PackedWeights&) {
     out.resize(static_cast<size_t>(found->shape.elements()));
     weight_format(found->format)
         .dequantize(out.data(), found->bytes.data(), found->shape.elements());
@@ -130,7 +131,7 @@ void TensorLoader::vector(std::vector<float>& out, std::string_view full_name, i
                           Presence presence, float add) {
   const TensorInfo* found = want(full_name, Shape{n}, presence);
   if (!found) return;
-  take_later(full_name, found, [&out, found, n, add](ThreadPool&) {
+  take_later(full_name, found, [&out, found, n, add](PackedWeights&) {
     out.resize(static_cast<size_t>(n));
     weight_format(found->format).dequantize(out.data(), found->bytes.data(), n);
     if (add != 0) {
@@ -163,7 +164,7 @@ void TensorLoader::list_unknown_tensors() {
   }
 }
 
-Status TensorLoader::finish(ThreadPool& pool,
+Status TensorLoader::finish(ThreadPool& pool, PackedCacheOptions cache,
                             const std::function<void(uint64_t, uint64_t)>& progress) {
   list_unknown_tensors();
   if (!problems_.empty()) {
@@ -179,6 +180,7 @@ Status TensorLoader::finish(ThreadPool& pool,
   for (const Request& request : requests_) all += request.found->bytes.size();
   uint64_t done = 0;
   if (progress) progress(0, all);
+  PackedWeights packed(*source_, std::move(shapes_), pool, std::move(cache));
   for (const Request& request : requests_) {
     // Reading a mapped file that has shrunk would kill the process.
     if (!source_->still_whole()) {
@@ -186,10 +188,11 @@ Status TensorLoader::finish(ThreadPool& pool,
                   "{}: the file was cut short while it was loaded, load it again when it is whole",
                   source_->path());
     }
-    request.take(pool);
+    request.take(packed);
     done += request.found->bytes.size();
     if (progress) progress(done, all);
   }
+  packed.finish();
   requests_.clear();
   return ok();
 }

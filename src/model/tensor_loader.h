@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "model/packed_cache.h"
 #include "model/tensor_names.h"
 #include "ops/linear.h"
 #include "quant/weight_matrix.h"
@@ -52,7 +53,8 @@ class TensorLoader {
   void skip(std::string_view full_name);
 
   // Checks everything, then packs: progress is called with (bytes done, bytes in all).
-  Status finish(ThreadPool& pool, const std::function<void(uint64_t, uint64_t)>& progress);
+  Status finish(ThreadPool& pool, PackedCacheOptions cache,
+                const std::function<void(uint64_t, uint64_t)>& progress);
 
   const TensorSource& source() const { return *source_; }
   std::shared_ptr<const TensorSource> shared_source() const { return source_; }
@@ -62,7 +64,7 @@ class TensorLoader {
   struct Request {
     std::string name;
     const TensorInfo* found;
-    std::function<void(ThreadPool&)> take;
+    std::function<void(PackedWeights&)> take;
   };
 
   const TensorInfo* find(std::string_view full_name) const;
@@ -70,7 +72,7 @@ class TensorLoader {
   // misshapen.
   const TensorInfo* want(std::string_view full_name, const Shape& shape, Presence presence);
   void take_later(std::string_view name, const TensorInfo* found,
-                  std::function<void(ThreadPool&)> take);
+                  std::function<void(PackedWeights&)> take);
   bool is_ignored(std::string_view name) const;
   void list_unknown_tensors();
 
@@ -79,6 +81,7 @@ class TensorLoader {
   std::unordered_set<const TensorInfo*> used_;
   std::vector<std::string> problems_;
   std::vector<Request> requests_;
+  std::vector<MatrixShape> shapes_;  // of the matrices that the requests will take, in order
   uint64_t parameter_count_ = 0;
 };
 

@@ -222,6 +222,25 @@ void pack_float_panel(std::byte* panel, const std::byte* rows, int64_t n_rows, i
 
 }  // namespace
 
+size_t PackedMatrix::bytes_of(Format format, int64_t rows, int64_t cols) {
+  const int64_t n_panels = (rows + kPanelRows - 1) / kPanelRows;
+  const Packed layout = kImports[static_cast<size_t>(format)].layout;
+  return static_cast<size_t>(n_panels * kernels::panel_bytes(layout, cols));
+}
+
+PackedMatrix PackedMatrix::over(Format format, int64_t rows, int64_t cols, const std::byte* packed,
+                                std::shared_ptr<const void> owner) {
+  JIANG_CHECK(reinterpret_cast<uintptr_t>(packed) % kLineBytes == 0, "packed weights are aligned");
+  PackedMatrix matrix;
+  matrix.format_ = format;
+  matrix.layout_ = kImports[static_cast<size_t>(format)].layout;
+  matrix.rows_ = rows;
+  matrix.cols_ = cols;
+  matrix.mapped_ = packed;
+  matrix.owner_ = std::move(owner);
+  return matrix;
+}
+
 PackedMatrix PackedMatrix::pack(const WeightMatrix& weights, ThreadPool& pool) {
   const Import& import = kImports[static_cast<size_t>(weights.format)];
   JIANG_CHECK(weights.cols % import.block_size == 0, "rows are whole blocks");
@@ -232,7 +251,7 @@ PackedMatrix PackedMatrix::pack(const WeightMatrix& weights, ThreadPool& pool) {
   packed.cols_ = weights.cols;
   const int64_t n_panels = (weights.rows + kPanelRows - 1) / kPanelRows;
   const int64_t panel_bytes = kernels::panel_bytes(import.layout, weights.cols);
-  packed.storage_ = AlignedBuffer(static_cast<size_t>(n_panels * panel_bytes));
+  packed.storage_ = AlignedBuffer(packed.bytes());
 
   const int64_t row_bytes = weights.cols / import.block_size * import.block_bytes;
   pool.parallel_for(static_cast<size_t>(n_panels), 1, [&](size_t begin, size_t end) {

@@ -60,6 +60,8 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   }
   LoadOptions load_options;
   load_options.context_length = context;
+  load_options.packed_folder = jiang_home() + "/cache/packed";
+  load_options.note = options.note;
   load_options.progress = options.progress;
   AdapterMix mix;
   for (const AdapterReference& adapter : options.adapters) {

@@ -38,6 +38,7 @@ struct LocalModelOptions {
   ModelKind kind = ModelKind::any;
   std::vector<AdapterReference> adapters = {};  // loaded with the model; all are on by default
   std::function<void(uint64_t, uint64_t)> progress = {};  // bytes packed, bytes in all
+  std::function<void(const std::string&)> note = {};      // packed weights could not be kept: why
 };
 
 // Finds and opens the file; refuses, with numbers, what cannot fit into memory.

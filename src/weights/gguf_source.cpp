@@ -168,6 +168,11 @@ class GgufSource final : public TensorSource {
     const auto found = by_name_.find(hf_name);
     return found == by_name_.end() ? nullptr : &tensors_[found->second];
   }
+  std::string identity() const override {
+    std::string all;
+    for (const Part& part : parts_) all += part.file.identity() + ";";
+    return all;
+  }
   bool still_whole() const override {
     return std::all_of(parts_.begin(), parts_.end(),
                        [](const Part& part) { return part.file.still_whole(); });

@@ -29,6 +29,7 @@ class GuardedFile {
   std::span<const std::byte> bytes() const { return file_.bytes(); }
   const std::string& path() const { return file_.path(); }
   bool still_whole() const;
+  std::string identity() const { return file_.identity(); }
   void forget(std::span<const std::byte> part) const { file_.forget(part); }
 
  private:

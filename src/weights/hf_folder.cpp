@@ -92,6 +92,11 @@ class HfFolder final : public TensorSource {
     return std::all_of(files_.begin(), files_.end(),
                        [](const GuardedFile& file) { return file.still_whole(); });
   }
+  std::string identity() const override {
+    std::string all;
+    for (const GuardedFile& file : files_) all += file.identity() + ";";
+    return all;
+  }
   void forget(std::span<const std::byte> bytes) const override {
     for (const GuardedFile& file : files_) file.forget(bytes);
   }

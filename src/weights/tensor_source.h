@@ -65,6 +65,8 @@ class TensorSource {
   // False when a file was truncated since it was opened. What it lost reads as zeros
   // (guarded_file.h), so ask after reading, before believing.
   virtual bool still_whole() const = 0;
+  // Changes when the files' bytes may have, their content apart. Empty: not known.
+  virtual std::string identity() const { return {}; }
   // These bytes of a tensor are not needed soon: memory that a file can give back may be freed.
   virtual void forget(std::span<const std::byte> bytes) const { static_cast<void>(bytes); }
 };
