@@ -49,6 +49,10 @@ std::string describe_speed(const RequestStats& stats) {
   text += fmt::format("answer {} tokens, {:.1f} tokens/s; first token after {:.3f} s",
                       stats.generated_tokens, rate(decoded, stats.decode_seconds),
                       stats.queue_seconds + stats.prefill_seconds);
+  if (stats.guessed_tokens > 0) {
+    text += fmt::format("; {} of {} guessed tokens were right", stats.right_tokens,
+                        stats.guessed_tokens);
+  }
   return text;
 }
 

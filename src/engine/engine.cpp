@@ -88,7 +88,8 @@ StepEngine::StepEngine(std::shared_ptr<const Model> model, ThreadPool& pool,
   if (states_) {
     const SchedulerOptions sizes{.max_sequences = options.max_sequences,
                                  .max_batch_tokens = options.max_batch_tokens,
-                                 .prefix_cache = options.prefix_cache};
+                                 .prefix_cache = options.prefix_cache,
+                                 .lookup = options.lookup};
     scheduler_ = std::make_unique<Scheduler>(*states_, sizes);
     runner_ =
         std::make_unique<StepRunner>(*model_, *states_, *scheduler_, work_, plan_.context, sizes);
@@ -160,6 +161,10 @@ Result<Stream> StepEngine::submit(Request request) {
   auto channel = std::make_shared<Stream::Channel>(
       signal_, static_cast<int32_t>(request.prompt.size()), std::move(request.notify));
   auto sequence = std::make_unique<Sequence>(std::move(request), channel, seed);
+  sequence->most_tokens = sequence->request.max_tokens < 0
+                              ? plan_.context
+                              : std::min<int64_t>(plan_.context, int64_t{sequence->n_prompt} +
+                                                                     sequence->request.max_tokens);
   {
     const std::lock_guard lock(mutex_);
     inbox_.push_back(std::move(sequence));

@@ -29,7 +29,10 @@ struct EngineOptions {
   KvType kv_type = KvType::f16;
   KvType evaluation_kv_type = KvType::f32;  // of evaluate(), which has a state of its own
   int32_t max_batch_tokens =
-      256;                   // rows of one step: prompts are prefilled in chunks beside decodes
+      256;  // rows of one step: prompts are prefilled in chunks beside decodes
+  // Guess tokens from the text itself and check several in one pass (engine/lookup.h). Answers are
+  // the same to the bit.
+  bool lookup = true;
   bool prefix_cache = true;  // keep finished sequences' state for requests that begin alike
   uint64_t memory_budget =
       0;                     // bytes for weights, state and workspace; 0: 80 % of what is available
@@ -69,6 +72,8 @@ struct RequestStats {
   int32_t prompt_tokens = 0;
   int32_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
   int32_t generated_tokens = 0;
+  int32_t guessed_tokens = 0;  // fed before they were drawn (EngineOptions::lookup)
+  int32_t right_tokens = 0;    // of those, drawn indeed
   double queue_seconds = 0;
   double prefill_seconds = 0;  // from the first step to the first token
   double decode_seconds = 0;   // from the first token to the last

@@ -432,6 +432,67 @@ TEST(Engine, ACancelGivesUpTheStepThatNobodyElseIsIn) {
   EXPECT_EQ(alone.prefill_progress().first, 0);
 }
 
+TEST(Engine, LookupChangesTheNumberOfStepsAndNothingElse) {
+  // Two tokens and a hash for a model: texts repeat, and guesses are right one time in two.
+  const auto answer = [](bool lookup, float temperature, uint64_t seed, int32_t n_streams,
+                         uint64_t* steps, int32_t* right) {
+    Fixture f;
+    f.model = std::make_shared<FakeModel>(2);
+    f.start({.max_sequences = n_streams, .lookup = lookup, .prefix_cache = lookup});
+    std::vector<Stream> streams;
+    for (int32_t i = 0; i < n_streams; ++i) {
+      streams.push_back(f.submit({.prompt = random_tokens(60, 40 + static_cast<uint64_t>(i), 2),
+                                  .max_tokens = 300 + i,
+                                  .sampling = {.temperature = temperature, .seed = seed},
+                                  .top_logprobs = 2}));
+    }
+    std::vector<std::vector<float>> all;
+    for (Stream& stream : streams) {
+      std::vector<float> events;
+      while (const auto event = stream.next()) {
+        events.push_back(static_cast<float>(event->id));
+        events.push_back(event->logprob);
+      }
+      *right += stream.finish()->stats.right_tokens;
+      all.push_back(std::move(events));
+    }
+    f.wait_until_idle();
+    *steps = f.engine->stats().steps;
+    return all;
+  };
+  for (const float temperature : {0.0f, 1.0f}) {
+    for (const int32_t n_streams : {1, 3}) {
+      uint64_t plain_steps = 0, steps = 0;
+      int32_t none = 0, right = 0;
+      const auto plain = answer(false, temperature, 5, n_streams, &plain_steps, &none);
+      const auto guessed = answer(true, temperature, 5, n_streams, &steps, &right);
+      EXPECT_EQ(guessed, plain);
+      EXPECT_EQ(none, 0);
+      EXPECT_GT(right, 0);
+      if (n_streams == 1) {
+        EXPECT_LT(steps, plain_steps);
+      }
+    }
+  }
+}
+
+TEST(Engine, LookupKeepsToTheContextTheStopsAndTheConstraint) {
+  for (const bool lookup : {false, true}) {
+    Fixture f;
+    f.model = std::make_shared<FakeModel>(4);
+    f.start({.context = 64, .max_sequences = 1, .lookup = lookup, .prefix_cache = false});
+    const auto prompt = random_tokens(40, 50, 4);
+    Stream to_the_end = f.greedy(prompt, -1);
+    EXPECT_EQ(read_all(to_the_end).ids, f.model->greedy_answer(prompt, 24)) << lookup;
+    const auto whole = f.model->greedy_answer(prompt, 24);
+    Stream stopped = f.submit(
+        {.prompt = prompt, .max_tokens = 24, .sampling = kGreedy, .stop_ids = {whole[10]}});
+    const auto end = std::find(whole.begin(), whole.end(), whole[10]);
+    EXPECT_EQ(read_all(stopped).ids, std::vector<TokenId>(whole.begin(), end)) << lookup;
+    EXPECT_EQ(f.engine->stats().free_state_tokens, 64) << "and all its state came back";
+  }
+}
+
 TEST(Engine, ACancelStormLeaksNothing) {
   for (const bool prefix_cache : {false, true}) {
     Fixture f;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/scheduler.h"
+
 namespace jiang {
 
 namespace {
@@ -72,11 +74,12 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
     plan.budget = std::numeric_limits<uint64_t>::max();  // the machine does not say
 
   const int32_t max_rows = config.is_encoder ? plan.context : options.max_batch_tokens;
-  const int32_t max_wanted = config.is_encoder ? plan.context : options.max_sequences;
+  const int32_t n_logits =
+      logit_rows({.max_sequences = options.max_sequences, .lookup = options.lookup});
+  const int32_t max_wanted = config.is_encoder ? plan.context : n_logits;
   plan.workspace_bytes = model.workspace_bytes(max_rows, max_wanted);
-  const uint64_t logits_bytes =
-      saturating_mul(static_cast<uint64_t>(options.max_sequences),
-                     static_cast<uint64_t>(config.vocab_size) * sizeof(float));
+  const uint64_t logits_bytes = saturating_mul(
+      static_cast<uint64_t>(n_logits), static_cast<uint64_t>(config.vocab_size) * sizeof(float));
   const uint64_t fixed =
       saturating_add(model.weight_bytes(), saturating_add(plan.workspace_bytes, logits_bytes));
   if (config.is_encoder) {

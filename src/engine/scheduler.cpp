@@ -34,11 +34,15 @@ Scheduler::~Scheduler() { remove_all(); }
 void Scheduler::add(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
 
 std::span<Sequence* const> Scheduler::plan() {
-  for (const auto& sequence : running_) sequence->chunk = 0;
+  for (const auto& sequence : running_) {
+    sequence->chunk = 0;
+    sequence->draft.clear();
+  }
   park_and_unpark();
   reserve_decodes();
   admit_waiting();
   share_prefill();
+  if (options_.lookup) guess();
   tell_positions();
 
   planned_.clear();
@@ -202,6 +206,29 @@ void Scheduler::share_prefill() {
     sequence->chunk = std::min(sequence->remaining(), std::max(1, budget / sharers));
     budget -= sequence->chunk;
     --sharers;
+  }
+}
+
+void Scheduler::guess() {
+  int32_t rows = std::min(kMostGuessingRows, options_.max_batch_tokens);
+  for (const auto& sequence : running_) {
+    if (sequence->chunk > 0 && sequence->remaining() > 1) return;  // prefill: long enough a step
+    rows -= sequence->chunk;
+  }
+  for (const auto& sequence : running_) {
+    if (sequence->chunk == 0 || rows <= 0) continue;
+    const int32_t most = std::min(
+        {sequence->draft_length.next(), rows, sequence->most_tokens - sequence->length() - 1});
+    if (most <= 0) continue;
+    look_up(sequence->tokens, most, sequence->draft);
+    const auto n = static_cast<int32_t>(sequence->draft.size());
+    if (n == 0) continue;
+    if (!pool_.reserve(sequence->state, sequence->length() + n)) {
+      sequence->draft.clear();
+      continue;
+    }
+    sequence->chunk += n;
+    rows -= n;
   }
 }
 

@@ -14,6 +14,8 @@
 // - Out of memory: kept states go first (least recently used), then those of parked sequences, then
 //   the youngest running sequence is preempted: back to the head of the queue, to be recomputed.
 //   The oldest always goes on, so all come to an end.
+// - A step of decodes alone has room for guessed tokens: they are rows like others, and their
+//   sequence's state is cut back to what was right.
 // - A request starts from a fork of the longest known prefix, finished or still running. While a
 //   running sequence is computing a prefix of its prompt it waits for that, and others pass it.
 //
@@ -34,7 +36,16 @@ struct SchedulerOptions {
   int32_t max_sequences = 8;
   int32_t max_batch_tokens = 256;  // >= max_sequences
   bool prefix_cache = true;
+  bool lookup = false;
 };
+
+// Rows of a step that guesses: about as many as memory lets pass for the price of one.
+inline constexpr int32_t kMostGuessingRows = 8;
+
+// Rows of logits that a step may want.
+inline int32_t logit_rows(const SchedulerOptions& options) {
+  return options.max_sequences + (options.lookup ? kMostGuessingRows : 0);
+}
 
 enum class StateFate : uint8_t { keep, discard };
 
@@ -69,6 +80,7 @@ class Scheduler {
   bool admit(Sequence& sequence);
   bool awaits_prefix(const Sequence& sequence) const;
   void share_prefill();
+  void guess();
   PrefixCache::Hit find_prefix(const Sequence& sequence);
   void start_from(Sequence& sequence, PrefixCache::Hit hit);
   bool reclaim();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/channel.h"
+#include "engine/lookup.h"
 #include "engine/sampler.h"
 #include "model/sequence_state.h"
 
@@ -40,8 +41,13 @@ struct Sequence {
   Sampler sampler;
 
   StateId state = kNoState;
-  int32_t computed = 0;  // tokens whose K/V the state holds
-  int32_t chunk = 0;     // of this step
+  int32_t computed = 0;        // tokens whose K/V the state holds
+  int32_t chunk = 0;           // of this step, guessed tokens included
+  std::vector<TokenId> draft;  // guessed for this step: they follow `tokens`
+  DraftLength draft_length;
+  int32_t most_tokens = INT32_MAX;  // that the answer may reach
+
+  bool has_left = false;  // finished: the scheduler knows it no more
 
   RequestStats stats;
   Clock::time_point submitted = Clock::now();

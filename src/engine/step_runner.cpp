@@ -38,7 +38,7 @@ StepRunner::StepRunner(const Model& model, StatePool& pool, Scheduler& scheduler
       scheduler_(scheduler),
       work_(work),
       context_(context),
-      logits_(options.max_sequences, model.config().vocab_size) {
+      logits_(logit_rows(options), model.config().vocab_size) {
   tokens_.reserve(static_cast<size_t>(options.max_batch_tokens));
   sequences_.reserve(static_cast<size_t>(options.max_sequences));
   wanted_.reserve(static_cast<size_t>(options.max_sequences));
@@ -93,9 +93,13 @@ bool StepRunner::forward(std::span<Sequence* const> planned) {
                           .start_position = sequence->computed,
                           .adapters = sequence->request.adapters.get()});
     const auto first = sequence->tokens.begin() + sequence->computed;
-    tokens_.insert(tokens_.end(), first, first + sequence->chunk);
-    if (sequence->chunk == sequence->remaining())
+    tokens_.insert(tokens_.end(), first, first + std::min(sequence->chunk, sequence->remaining()));
+    const bool is_wanted = sequence->chunk >= sequence->remaining();
+    if (is_wanted) wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
+    for (const TokenId guessed : sequence->draft) {
+      tokens_.push_back(guessed);
       wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
+    }
   }
   const std::function<bool()> is_abandoned = [&planned] {
     return std::all_of(planned.begin(), planned.end(),
@@ -110,21 +114,37 @@ bool StepRunner::forward(std::span<Sequence* const> planned) {
 void StepRunner::advance(std::span<Sequence* const> planned) {
   int64_t row = 0;
   for (Sequence* sequence : planned) {
-    const bool is_wanted = sequence->chunk == sequence->remaining();
+    const bool is_wanted = sequence->chunk >= sequence->remaining();
+    const int32_t n_known = std::min(sequence->chunk, sequence->remaining());
     if (sequence->computed < sequence->n_prompt) {
-      const int32_t prefilled = std::min(sequence->computed + sequence->chunk, sequence->n_prompt);
+      const int32_t prefilled = std::min(sequence->computed + n_known, sequence->n_prompt);
       sequence->channel->prefilled.store(prefilled, std::memory_order_relaxed);
     }
-    sequence->computed += sequence->chunk;
+    sequence->computed += n_known;
     if (!is_wanted) continue;
 
-    const std::span<float> logits(logits_.view().row(row++),
-                                  static_cast<size_t>(model_.config().vocab_size));
-    try {
-      draw(*sequence, logits);
-    } catch (const std::exception& exception) {  // of its constraint, or for lack of memory
-      finish(*sequence, error_of(exception));
+    const auto n_drafted = static_cast<int32_t>(sequence->draft.size());
+    sequence->stats.guessed_tokens += n_drafted;
+    int32_t n_right = 0;
+    for (int32_t i = 0; i <= n_drafted; ++i) {
+      const std::span<float> logits(logits_.view().row(row + i),
+                                    static_cast<size_t>(model_.config().vocab_size));
+      try {
+        draw(*sequence, logits);
+      } catch (const std::exception& exception) {  // of its constraint, or for lack of memory
+        finish(*sequence, error_of(exception));
+      }
+      if (sequence->has_left || i == n_drafted ||
+          sequence->tokens.back() != sequence->draft[static_cast<size_t>(i)])
+        break;
+      ++n_right;
+      ++sequence->stats.right_tokens;
+      ++sequence->computed;  // its row was the guess
     }
+    row += 1 + n_drafted;
+    sequence->draft_length.record(n_drafted, n_right);
+    // Guesses that were wrong leave the state; that of a finished sequence is somebody else's now.
+    if (n_drafted > 0 && !sequence->has_left) pool_.trim(sequence->state, sequence->computed);
   }
 }
 
@@ -224,6 +244,7 @@ void StepRunner::finish(std::unique_ptr<Sequence> sequence, FinishReason reason,
         seconds_between(sequence->first_step, has_answered ? sequence->first_token : now);
   if (has_answered)
     stats.decode_seconds = seconds_between(sequence->first_token, sequence->last_token);
+  sequence->has_left = true;
   FinishEvent event{.reason = reason, .error = std::move(error), .stats = stats};
   finished_.push_back({std::move(sequence), std::move(event)});
 }

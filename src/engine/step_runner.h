@@ -53,7 +53,7 @@ class StepRunner {
   std::vector<TokenId> tokens_;  // (rows)
   std::vector<BatchSequence> sequences_;
   std::vector<int32_t> wanted_;
-  Tensor logits_;                  // (max_sequences, vocab_size)
+  Tensor logits_;                  // (logit_rows(), vocab_size)
   std::vector<uint64_t> allowed_;  // one bit per token
   std::vector<float> raw_logits_;  // (vocab_size), for log-probabilities
   std::vector<Candidate> best_;

@@ -71,7 +71,8 @@ void expect_same_bits(const std::shared_ptr<const Model>& model) {
   };
 
   std::vector<Answer> expected;
-  const auto alone = start({.max_sequences = 1, .prefix_cache = false}, one_thread);
+  const auto alone =
+      start({.max_sequences = 1, .lookup = false, .prefix_cache = false}, one_thread);
   for (const auto& prompt : prompts) expected.push_back(read_all(submit(*alone, prompt)));
   ASSERT_EQ(expected[0].ids.size(), static_cast<size_t>(kAnswer));
 
@@ -82,6 +83,7 @@ void expect_same_bits(const std::shared_ptr<const Model>& model) {
       EXPECT_EQ(read_all(std::move(streams[i])), expected[i]) << how << ", prompt " << i;
     }
   };
+  expect_same(*start({.max_sequences = 1, .prefix_cache = false}, one_thread), "lookup");
   expect_same(*start({.max_sequences = 8, .prefix_cache = false}, one_thread), "a batch of 8");
   expect_same(*start({.max_sequences = 8, .prefix_cache = false}, three_threads), "3 threads");
   expect_same(*start({.max_sequences = 8, .max_batch_tokens = 13}, one_thread), "chunks");

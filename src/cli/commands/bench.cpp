@@ -161,6 +161,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   EngineOptions engine_options;
   engine_options.max_sequences = batch;
   engine_options.prefix_cache = depth > 1;
+  engine_options.lookup = false;  // random weights repeat themselves: that would flatter
   engine_options.context = std::max(n_prompt, n_decode + depth) + 1;
   engine_options.max_batch_tokens = std::clamp(std::max(n_prompt, batch), 1, 512);
   TRY(const LoadedModel loaded, load(flags, engine_options));

@@ -79,6 +79,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   flags.model.add_lora_to(options);
   flags.model.add_kv_type_to(options, EngineOptions().kv_type);
   options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
+  bool no_lookup = false;
+  options.flag(no_lookup, "--no-lookup", "never guess tokens from the text so far (same answer)");
   bool no_history = false;
   bool yes = false;
   options.flag(yes, "-y,--yes",
@@ -128,6 +130,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   }
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
+  engine_options.lookup = !no_lookup;
   TRY(LoadedModel loaded, load(flags.model, engine_options));
   if (!flags.chat.system && !loaded.settings.system.empty()) {
     flags.chat.system = loaded.settings.system;
