@@ -55,6 +55,7 @@ struct GenerateOptions {
   std::vector<std::string> stop = {};  // stop strings: cut before, never shown in part
   // The answer continues the prompt's text (no template): a first space belongs to it.
   bool continues_text = false;
+  std::shared_ptr<Constraint> constraint = {};  // of this one request
   // Called some 20 times a second while no token comes (next_within(0.05)), with the prompt tokens
   // prefilled so far and in all: progress for people. Returns false to stop, as on_text does.
   std::function<bool(int32_t, int32_t)> on_wait = {};

@@ -75,7 +75,7 @@ Result<Generation> generate(Engine& engine, const ChatModel& chat, std::vector<T
                                     .max_tokens = options.max_tokens,
                                     .sampling = options.sampling,
                                     .stop_ids = {ends.begin(), ends.end()},
-                                    .constraint = nullptr}));
+                                    .constraint = options.constraint}));
   bool wanted = true;
   while (const auto event = next_token(stream, options)) {
     if (!wanted) continue;  // what was under way when we cancelled

@@ -23,9 +23,13 @@ Error error_of(const std::exception& exception) {
 }
 
 void forbid(std::span<float> logits, std::span<const uint64_t> allowed) {
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (((allowed[i / 64] >> (i % 64)) & 1) == 0)
-      logits[i] = -std::numeric_limits<float>::infinity();
+  for (size_t begin = 0; begin < logits.size(); begin += 64) {
+    const uint64_t bits = allowed[begin / 64];
+    if (bits == ~uint64_t{0}) continue;
+    const size_t end = std::min(begin + 64, logits.size());
+    for (size_t i = begin; i < end; ++i) {
+      if (((bits >> (i - begin)) & 1) == 0) logits[i] = -std::numeric_limits<float>::infinity();
+    }
   }
 }
 

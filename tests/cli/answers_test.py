@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 
 from support import BINARY, Case, data, environment, jiang, tiny_model
 
@@ -12,6 +13,40 @@ STORY = ["-p", "Once upon a time", "--raw", "--temp", "0", "-n", "200"]
 def levels():
     found = json.loads(jiang("doctor", "--json").stdout)["isa"]["found"]
     return [level for level in ("scalar", "avx2", "avx512") if level in found]
+
+
+class Formats(Case):
+    """A model that can only tell stories answers in JSON, because nothing else is allowed."""
+    MODEL = "weights/stories260K/stories260K-f32.gguf"
+
+    def answer(self, form, seed):
+        out = self.succeeds("run", data(self.MODEL), "-p", "Once", "--raw", "--temp", "1", "--seed", seed,
+                            "-n", "150", "--format", form)
+        return json.loads(out)
+
+    def test_an_object(self):
+        for seed in range(3):
+            self.assertIsInstance(self.answer("json", seed), dict)
+
+    def test_a_schema(self):
+        schema = {"type": "object", "required": ["name", "age"], "properties": {
+            "name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 1, "maximum": 99}}}
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(schema, file)
+            file.flush()
+            for seed in range(3):
+                person = self.answer(file.name, seed)
+                self.assertEqual(list(person), ["name", "age"])
+                self.assertLessEqual(len(person["name"]), 20)
+                self.assertTrue(1 <= person["age"] <= 99)
+
+    def test_what_cannot_be_kept_is_named(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"properties": {"a": {"not": {}}}}, file)
+            file.flush()
+            failed = jiang("run", data(self.MODEL), "-p", "x", "--format", file.name)
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertIn(b"schema/properties/a/not", failed.stderr)
 
 
 class Story(Case):

@@ -1,8 +1,11 @@
 // jiang run: one answer to a prompt, or a chat.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/json_value.h"
+#include "chat/answer_grammar.h"
 #include "cli/agent_session.h"
 #include "cli/answer.h"
 #include "cli/chat_session.h"
@@ -23,7 +26,24 @@ struct RunFlags {
   ModelFlags model;
   ChatSettings chat;
   std::optional<std::string> prompt;
+  std::optional<std::string> format;
 };
+
+// What --format asks for: "json", or a file with a schema.
+Result<ResponseFormat> read_format(const std::string& format) {
+  if (format == "json") return ResponseFormat{.kind = ResponseFormat::Kind::json_object};
+  TRY(Json schema, parse_json_file(format));
+  return ResponseFormat{.kind = ResponseFormat::Kind::json_schema, .schema = std::move(schema)};
+}
+
+// Holds the answer to the format from its first token on: stdout has nothing but JSON.
+Result<std::shared_ptr<Constraint>> make_constraint(const ResponseFormat& format,
+                                                    const ChatModel& chat, int32_t max_tokens) {
+  AnswerGrammars grammars(chat, {}, plain_dialect());
+  ChatRequest request;
+  request.format = format;
+  return grammars.constraint(request, {.is_raw = true, .max_tokens = max_tokens});
+}
 
 Result<std::vector<TokenId>> encode_prompt(const RunFlags& flags, const ChatModel& chat,
                                            const std::string& prompt) {
@@ -50,11 +70,16 @@ Status check_agent_flags(const RunFlags& flags) {
               unfit, flags.model.model);
 }
 
-Result<int> run_once(const RunFlags& flags, LoadedModel& loaded, const ChatModel& chat,
-                     const std::string& prompt) {
+Result<int> run_once(const RunFlags& flags, const ResponseFormat& format, LoadedModel& loaded,
+                     const ChatModel& chat, const std::string& prompt) {
   TRY(GenerateOptions options, flags.chat.generation.apply(loaded.source->generation_config()));
   options.continues_text = flags.chat.raw || !chat.has_template();
   TRY(std::vector<TokenId> ids, encode_prompt(flags, chat, prompt));
+  if (format.kind != ResponseFormat::Kind::text) {
+    const int32_t room = loaded.engine->context() - static_cast<int32_t>(ids.size());
+    const int32_t most = options.max_tokens < 0 ? room : std::min(options.max_tokens, room);
+    TRY(options.constraint, make_constraint(format, chat, most));
+  }
   TRY(const Answer answer, stream_answer(*loaded.engine, chat, std::move(ids), options));
   if (answer.text.empty() || answer.text.back() != '\n') TRY_STATUS(print("\n"));
   if (flags.chat.verbose) note(describe_speed(answer.finish.stats));
@@ -73,6 +98,8 @@ Result<int> run(const std::vector<std::string>& arguments) {
   options.text(flags.prompt, "-p,--prompt", "TEXT",
                "the prompt, and all of it: standard input is not read");
   options.text(flags.chat.system, "-s,--system", "TEXT", "the system prompt");
+  options.text(flags.format, "--format", "json|FILE",
+               "the answer is a JSON object, or valid by the JSON Schema in FILE");
   options.flag(flags.chat.raw, "--raw", "no chat template: continue the prompt as it stands");
   flags.chat.generation.add_to(options);
   flags.model.add_to(options);
@@ -128,6 +155,13 @@ Result<int> run(const std::vector<std::string>& arguments) {
                               .verbose = flags.chat.verbose,
                               .keeps_history = flags.chat.history});
   }
+  if (is_chat && flags.format) {
+    return fail(ErrorKind::invalid_argument, "--format needs a prompt; give one with -p or a pipe");
+  }
+  ResponseFormat format;
+  if (flags.format) {
+    TRY(format, read_format(*flags.format));
+  }
   EngineOptions engine_options;
   engine_options.max_sequences = 1;
   engine_options.lookup = !no_lookup;
@@ -143,7 +177,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     TRY_STATUS(session.run());
     return 0;
   }
-  return run_once(flags, loaded, chat, *flags.prompt);
+  return run_once(flags, format, loaded, chat, *flags.prompt);
 }
 
 }  // namespace
@@ -157,7 +191,8 @@ const Command kRun = {
         "  jiang run model.gguf \"Why is the sky blue?\"\n"
         "  jiang run model.gguf -p \"Once upon a time\" --raw --temp 0 -n 200\n"
         "  cat notes.txt | jiang run model.gguf \"Summarise this:\"\n"
-        "  jiang run agent:craftsman \"Sort three numbers in C\"",
+        "  jiang run agent:craftsman \"Sort three numbers in C\"\n"
+        "  jiang run model.gguf --format person.schema.json -p \"Invent a person\"",
     .run = run,
 };
 
