@@ -187,7 +187,9 @@ TEST(ModelManager, AnAgentMayAskForItsModelWhileItIsListedAndIsNoDefault) {
   const auto model = f.manager->acquire("remote/a").value();
   const auto agent = f.manager->acquire("agent:a").value();
   for (const ModelStatus& status : f.manager->list()) {
-    if (status.name == "agent:a") EXPECT_EQ(status.context, 7);
+    if (status.name == "agent:a") {
+      EXPECT_EQ(status.context, 7);
+    }
   }
 }
 

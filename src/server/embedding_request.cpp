@@ -1,7 +1,5 @@
 #include "server/embedding_request.h"
 
-#include <fmt/format.h>
-
 namespace jiang {
 
 std::optional<ApiError> embed_inputs(LoadedModelEntry& model,

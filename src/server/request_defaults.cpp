@@ -21,6 +21,7 @@ void add_prompt_defaults(const ModelDefaults& defaults, ChatRequest& request) {
 void add_sampling(const ModelDefaults& defaults, const SamplingFields& given, size_t choice,
                   ChatRequest& request) {
   request.sampling = given.over(defaults.sampling);
+  request.adapters = given.adapters();
   if (request.sampling.seed) *request.sampling.seed += choice;
   request.stop = given.stop.empty() ? defaults.stop : given.stop;
   if (request.max_tokens < 0) request.max_tokens = defaults.max_tokens;
