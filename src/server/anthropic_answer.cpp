@@ -87,8 +87,9 @@ class MessagesFormat final : public AnswerFormat {
   };
 
   static std::string event(const char* type, Json data) {
-    data["type"] = type;
-    return std::string("event: ") + type + "\ndata: " + to_string(data) + "\n\n";
+    Json out = {{"type", type}};
+    for (auto& [name, value] : data.items()) out[name] = std::move(value);
+    return std::string("event: ") + type + "\ndata: " + to_string(out) + "\n\n";
   }
   // Its parts of the prompt: what was read from the cache is counted apart.
   Json usage() const {

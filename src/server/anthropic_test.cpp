@@ -229,7 +229,7 @@ TEST(AnthropicMessages, ErrorsAreInItsOwnShapeAndNameTheField) {
                                 ChatFinish{.reason = ChatFinishReason::error,
                                            .error = Error{ErrorKind::io, "the disk is gone"}}};
   const auto broken = s.post("/v1/messages", ask({{"stream", true}}));
-  EXPECT_THAT(broken.body, HasSubstr("event: error\ndata: {\"error\":{\"message\":\"the disk"));
+  EXPECT_THAT(broken.body, HasSubstr("event: error\ndata: {\"type\":\"error\",\"error\""));
 }
 
 TEST(AnthropicMessages, KeysComeAsBearerOrXApiKey) {

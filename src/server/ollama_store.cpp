@@ -6,10 +6,10 @@
 #include "base/utc_text.h"
 #include "hub/modelfile.h"
 #include "install/create.h"
+#include "install/model_description.h"
 #include "server/errors.h"
 #include "server/fields.h"
 #include "server/store_routes.h"
-#include "weights/tensor_source.h"
 
 namespace jiang {
 namespace {
@@ -102,22 +102,6 @@ struct ShowBody : NamedBody {
   }
 };
 
-Json info_json(const TensorSource& source) {
-  Json info = Json::object();
-  if (!source.metadata()) return info;
-  for (const char* key : {"general.architecture", "general.name", "general.license"}) {
-    if (const auto text = source.metadata()->get_string(key)) info[key] = *text;
-  }
-  const auto architecture = source.metadata()->get_string("general.architecture");
-  if (!architecture) return info;
-  for (const char* key : {".context_length", ".embedding_length", ".block_count",
-                          ".attention.head_count", ".attention.head_count_kv"}) {
-    const std::string name = *architecture + key;
-    if (const auto number = source.metadata()->get_int(name)) info[name] = *number;
-  }
-  return info;
-}
-
 HttpResponse show(const ServerContext& context, const StoreService& service,
                   const HttpRequest& request) {
   ShowBody body;
@@ -132,12 +116,8 @@ HttpResponse show(const ServerContext& context, const StoreService& service,
   }
   if (*found) path = service.store.model_path(**found);
   if (path.empty()) return no_model(body.wanted());
-  auto source = open_tensor_source(path);
-  if (!source) return ollama_error(source.error());
-  uint64_t parameters = 0;
-  for (const TensorInfo& tensor : (*source)->tensors()) {
-    parameters += static_cast<uint64_t>(tensor.shape.elements());
-  }
+  const auto about = describe_model(path);
+  if (!about) return ollama_error(about.error());
   const Manifest manifest = *found ? **found : Manifest();
   const Modelfile modelfile = {.from = path, .settings = manifest.settings};
   std::string parameters_text;
@@ -146,19 +126,15 @@ HttpResponse show(const ServerContext& context, const StoreService& service,
         fmt::format("{:<30} {}\n", name, name == "stop" ? to_string(Json(value)) : value);
   }
   std::string chat_template = manifest.settings.chat_template;
-  if (chat_template.empty() && (*source)->metadata()) {
-    const auto own = (*source)->metadata()->get_string("tokenizer.chat_template");
-    if (own) chat_template = *own;
-  }
-  Json info = info_json(**source);
-  info["general.parameter_count"] = parameters;
+  if (chat_template.empty()) chat_template = about->chat_template;
+  Json info = about->info;
+  info["general.parameter_count"] = about->parameters;
   Json details = details_json(ollama_type(manifest.type));
   if (info.contains("general.architecture")) {
     details["family"] = info["general.architecture"];
     details["families"] = Json::array({info["general.architecture"]});
   }
-  const bool is_encoder = (*source)->config().value("model_type", "") == "bert";
-  Json capabilities = Json::array({is_encoder ? "embedding" : "completion"});
+  Json capabilities = Json::array({about->is_encoder ? "embedding" : "completion"});
   if (chat_template.find("tools") != std::string::npos) capabilities.push_back("tools");
   if (chat_template.find("enable_thinking") != std::string::npos)
     capabilities.push_back("thinking");

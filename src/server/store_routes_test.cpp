@@ -86,7 +86,7 @@ TEST_F(StoreRoutes, ListsShowsCopiesCreatesAndDeletes) {
   EXPECT_THAT(tags[0]["modified_at"].get<std::string>(), HasSubstr("20"));
 
   const Json shown = json_of(ask("POST", "/api/show", {{"name", "tiny"}}));
-  EXPECT_EQ(shown["capabilities"], Json({"completion"})) << shown;
+  EXPECT_EQ(shown["capabilities"], Json::array({"completion"})) << shown;
   EXPECT_EQ(shown["model_info"]["general.architecture"], "qwen2");
   EXPECT_GT(shown["model_info"]["general.parameter_count"], 1000);
   EXPECT_GT(shown["model_info"]["qwen2.context_length"], 0);
@@ -205,8 +205,7 @@ TEST_F(StoreRoutes, ThePageFollowsAPullThatGoesOnWithoutIt) {
   again.send_all(request_text("GET", "/jiang/v1/pulls/" + id + "/events"));
   ASSERT_TRUE(again.read_until("\"phase\":\"fetching\""));
   EXPECT_EQ(ask("DELETE", "/jiang/v1/pulls/" + id).status, 204);
-  EXPECT_TRUE(again.read_until("data: {\"message\":")) << again.received;
-  EXPECT_THAT(again.received, HasSubstr("\"type\":\"error\""));
+  EXPECT_TRUE(again.read_until("\"type\":\"error\"")) << again.received;
   EXPECT_EQ(ask("DELETE", "/jiang/v1/pulls/none").status, 404);
   EXPECT_EQ(ask("GET", "/jiang/v1/pulls/none/events").status, 404);
   EXPECT_EQ(ask("POST", "/jiang/v1/pulls", {{"name", "no name"}}).status, 400);
