@@ -25,7 +25,7 @@ MAY_USE = {
                 "hub"],
     "runtime": ["base", "tensor", "quant", "weights", "text", "model", "engine", "chat", "hub"],
     "agent": ["base", "text", "engine", "chat", "sandbox"],
-    "server": ["base", "tensor", "weights", "text", "model", "engine", "chat", "hub", "storage", "sandbox",
+    "server": ["base", "tensor", "text", "model", "engine", "chat", "hub", "storage", "sandbox",
                "install", "runtime", "agent"],
     "cli": ["base", "kernels", "tensor", "quant", "weights", "ops", "text", "model", "engine",
             "chat", "convert", "hub", "storage", "sandbox", "judge", "train", "install", "runtime", "agent",

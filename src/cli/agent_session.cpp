@@ -80,7 +80,7 @@ Result<std::unique_ptr<Workshop>> open_workshop(const AgentSessionFlags& flags) 
   shop->models->add_source(std::move(remote));
   const std::string model =
       shop->agent.model.empty() ? shop->models->default_model() : shop->agent.model;
-  if (model.empty()) return Error{ErrorKind::invalid_argument, message(Message::no_model)};
+  if (model.empty()) return Error{ErrorKind::invalid_argument, message(Phrase::no_model)};
   TRY(shop->lease, shop->models->acquire(model));
   return shop;
 }
@@ -111,7 +111,7 @@ class AgentSession {
 
   Result<int> answer_once(const std::string& prompt) {
     TRY(const bool whole, answer(prompt));
-    if (!whole) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+    if (!whole) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
     return 0;
   }
 
@@ -124,11 +124,11 @@ class AgentSession {
     for (const std::string& question : shop_.agent.questions) note("  " + visible_line(question));
     const Prompts prompts;
     while (!must_leave()) {
-      const Line line = read(prompts, message(Message::chat_placeholder), history.entries());
+      const Line line = read(prompts, message(Phrase::chat_placeholder), history.entries());
       if (must_leave()) break;
       if (line.outcome == LineOutcome::left) return 0;
       if (line.outcome == LineOutcome::interrupted) {
-        if (line.text.empty()) note(message(Message::chat_leave_hint));
+        if (line.text.empty()) note(message(Phrase::chat_leave_hint));
         continue;
       }
       if (line.text.find_first_not_of(" \t\n") == std::string::npos) continue;
@@ -136,7 +136,7 @@ class AgentSession {
       if (line.text == "/bye" || line.text == "/exit" || line.text == "/quit") return 0;
       if (line.text == "/clear") {
         forget();
-        note(message(Message::chat_cleared));
+        note(message(Phrase::chat_cleared));
         continue;
       }
       if (line.text[0] == '/' && line.text.find_first_of(" \n") == std::string::npos) {
@@ -148,7 +148,7 @@ class AgentSession {
       if (!answered) note(visible_line(answered.error().message));
       clear_interrupt();
     }
-    return Error{ErrorKind::cancelled, message(Message::interrupted)};
+    return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
   }
 
  private:

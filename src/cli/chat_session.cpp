@@ -35,8 +35,8 @@ std::pair<std::string, std::string> split_word(const std::string& text) {
 
 Error unknown(const std::string& word, const std::vector<std::string>& known) {
   const auto near = suggest(word, known);
-  return Error{ErrorKind::invalid_argument, near ? message(Message::chat_unknown_near, word, *near)
-                                                 : message(Message::chat_unknown, word)};
+  return Error{ErrorKind::invalid_argument, near ? message(Phrase::chat_unknown_near, word, *near)
+                                                 : message(Phrase::chat_unknown, word)};
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ const ChatSession::ChatCommand ChatSession::kCommands[] = {
     {"/load", [](ChatSession& s, const std::string& rest) { return s.load_file(rest); }},
     {"/help",
      [](ChatSession&, const std::string&) {
-       note_part(message(Message::chat_help));
+       note_part(message(Phrase::chat_help));
        return ok();
      }},
     {"/bye", nullptr},
@@ -84,18 +84,18 @@ Status ChatSession::run() {
   const InterruptScope scope;
   std::optional<Terminal> terminal;
   if (terminal_can_edit()) terminal.emplace();
-  if (is_raw() && !settings_.raw) note(message(Message::chat_no_template));
-  note(message(Message::chat_hint, loaded_.engine->context(),
+  if (is_raw() && !settings_.raw) note(message(Phrase::chat_no_template));
+  note(message(Phrase::chat_hint, loaded_.engine->context(),
                loaded_.model->config().max_position_embeddings));
   const Prompts prompts;
   while (!must_leave()) {
-    const Line line = terminal ? terminal->read_line(prompts, message(Message::chat_placeholder),
+    const Line line = terminal ? terminal->read_line(prompts, message(Phrase::chat_placeholder),
                                                      history_.entries())
                                : read_plain_line(prompts);
     if (must_leave()) break;
     if (line.outcome == LineOutcome::left) return ok();
     if (line.outcome == LineOutcome::interrupted) {
-      if (line.text.empty()) note(message(Message::chat_leave_hint));
+      if (line.text.empty()) note(message(Phrase::chat_leave_hint));
       continue;
     }
     history_.add(line.text);
@@ -108,7 +108,7 @@ Status ChatSession::run() {
     }
     clear_interrupt();
   }
-  return Error{ErrorKind::cancelled, message(Message::interrupted)};
+  return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
 }
 
 Result<ChatSession::Next> ChatSession::handle_line(const std::string& text) {
@@ -143,7 +143,7 @@ Status ChatSession::answer(const std::string& text) {
   options.continues_text = is_raw();
   const int32_t context = loaded_.engine->context();
   if (static_cast<int64_t>(prompt.size()) >= context) {
-    return Error{ErrorKind::too_large, message(Message::context_full, context)};
+    return Error{ErrorKind::too_large, message(Phrase::context_full, context)};
   }
   TRY(const Answer answer, stream_answer(*loaded_.engine, chat_, std::move(prompt), options));
   TRY_STATUS(print("\n"));
@@ -156,7 +156,7 @@ Status ChatSession::answer(const std::string& text) {
   const RequestStats& stats = answer.finish.stats;
   if (answer.finish.reason == FinishReason::length &&
       stats.prompt_tokens + stats.generated_tokens >= context) {
-    note(message(Message::context_full, context));
+    note(message(Phrase::context_full, context));
   }
   if (settings_.verbose) note(describe_speed(stats));
   return ok();
@@ -239,7 +239,7 @@ Status ChatSession::show(const std::string& rest) const {
 Status ChatSession::clear() {
   begin_messages();
   transcript_.clear();
-  note(message(Message::chat_cleared));
+  note(message(Phrase::chat_cleared));
   return ok();
 }
 
@@ -251,7 +251,7 @@ Status ChatSession::save(const std::string& path) const {
   if (is_raw()) file["text"] = transcript_;
   file["messages"] = *messages_;
   TRY_STATUS(write_file(path, to_string(file, 2) + "\n"));
-  note(message(Message::chat_saved, messages_->size(), path));
+  note(message(Phrase::chat_saved, messages_->size(), path));
   return ok();
 }
 
@@ -284,7 +284,7 @@ Status ChatSession::load_file(const std::string& path) {
   } else {
     settings_.system = system;
   }
-  note(message(Message::chat_loaded, messages_->size(), path));
+  note(message(Phrase::chat_loaded, messages_->size(), path));
   return ok();
 }
 

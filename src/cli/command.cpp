@@ -30,16 +30,16 @@ void occupy_standard_descriptors() {
 }
 
 std::string help_text() {
-  std::string text = fmt::format("{}\n\n{}\n", message(Message::tagline), message(Message::usage));
+  std::string text = fmt::format("{}\n\n{}\n", message(Phrase::tagline), message(Phrase::usage));
   size_t width = 0;
   for (const Command& command : commands()) {
     width = std::max(width, std::string_view(command.name).size());
   }
-  text += fmt::format("\n{}\n", message(Message::commands));
+  text += fmt::format("\n{}\n", message(Phrase::commands));
   for (const Command& command : commands()) {
     text += fmt::format("  {:<{}}  {}\n", command.name, width, summary_of(command));
   }
-  return text + fmt::format("\n{}\n", message(Message::more_help));
+  return text + fmt::format("\n{}\n", message(Phrase::more_help));
 }
 
 Error unknown_command(const std::string& word) {
@@ -47,9 +47,9 @@ Error unknown_command(const std::string& word) {
   for (const Command& command : commands()) names.emplace_back(command.name);
   const auto near = suggest(word, names);
   if (near) {
-    return Error{ErrorKind::invalid_argument, message(Message::unknown_command_near, word, *near)};
+    return Error{ErrorKind::invalid_argument, message(Phrase::unknown_command_near, word, *near)};
   }
-  return Error{ErrorKind::invalid_argument, message(Message::unknown_command, word)};
+  return Error{ErrorKind::invalid_argument, message(Phrase::unknown_command, word)};
 }
 
 Result<int> dispatch(std::vector<std::string> words) {
@@ -87,7 +87,7 @@ Result<int> dispatch(std::vector<std::string> words) {
 }
 
 int report(const Error& error) {
-  note(fmt::format("{}{}", message(Message::error_prefix), visible_line(error.message)));
+  note(fmt::format("{}{}", message(Phrase::error_prefix), visible_line(error.message)));
   return error.kind == ErrorKind::invalid_argument ? 2 : 1;
 }
 
@@ -109,9 +109,9 @@ int run_jiang(int argc, char** argv) {
     const Result<int> outcome = dispatch({argv + std::min(argc, 1), argv + argc});
     return outcome ? *outcome : report(outcome.error());
   } catch (const std::bad_alloc&) {
-    return report(Error{ErrorKind::too_large, message(Message::out_of_memory)});
+    return report(Error{ErrorKind::too_large, message(Phrase::out_of_memory)});
   } catch (const std::exception& bug) {
-    return report(Error{ErrorKind::unsupported, message(Message::bug, bug.what())});
+    return report(Error{ErrorKind::unsupported, message(Phrase::bug, bug.what())});
   }
 }
 

@@ -31,7 +31,7 @@ void on_signal(int signal) {
 
 void install_interrupt_handler() {
   const std::string text =
-      "\r\033[K" + message(Message::error_prefix) + message(Message::interrupted) + "\n";
+      "\r\033[K" + message(Phrase::error_prefix) + message(Phrase::interrupted) + "\n";
   // The escape wipes a progress line; without a terminal there is none.
   const size_t skip = isatty(STDERR_FILENO) ? 0 : 4;
   farewell_bytes = text.copy(farewell, sizeof(farewell), skip);

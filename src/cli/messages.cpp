@@ -8,55 +8,55 @@ namespace jiang {
 namespace {
 
 struct Row {
-  Message id;
+  Phrase id;
   const char* english;
   const char* chinese;
 };
 
 constexpr Row kRows[] = {
-    {Message::tagline, "jiang: run, quantise and measure language models on the CPU you have",
+    {Phrase::tagline, "jiang: run, quantise and measure language models on the CPU you have",
      "jiang（匠）：在您现有的 CPU 上运行、量化和评测语言模型"},
-    {Message::usage, "usage: jiang COMMAND [OPTIONS]", "用法：jiang 命令 [选项]"},
-    {Message::commands, "commands:", "命令："},
-    {Message::more_help, "'jiang help COMMAND' shows a command's options and examples",
+    {Phrase::usage, "usage: jiang COMMAND [OPTIONS]", "用法：jiang 命令 [选项]"},
+    {Phrase::commands, "commands:", "命令："},
+    {Phrase::more_help, "'jiang help COMMAND' shows a command's options and examples",
      "“jiang help 命令” 显示该命令的选项和示例"},
-    {Message::error_prefix, "jiang: ", "jiang：错误："},
-    {Message::unknown_command, "unknown command '{}'; 'jiang help' lists them",
+    {Phrase::error_prefix, "jiang: ", "jiang：错误："},
+    {Phrase::unknown_command, "unknown command '{}'; 'jiang help' lists them",
      "没有命令 “{}”；“jiang help” 列出全部命令"},
-    {Message::unknown_command_near, "unknown command '{}'; did you mean '{}'?",
+    {Phrase::unknown_command_near, "unknown command '{}'; did you mean '{}'?",
      "没有命令 “{}”；您是想用 “{}” 吗？"},
-    {Message::unknown_option, "unknown option '{}'; 'jiang help {}' lists them",
+    {Phrase::unknown_option, "unknown option '{}'; 'jiang help {}' lists them",
      "没有选项 “{}”；“jiang help {}” 列出全部选项"},
-    {Message::unknown_option_near, "unknown option '{}'; did you mean '{}'?",
+    {Phrase::unknown_option_near, "unknown option '{}'; did you mean '{}'?",
      "没有选项 “{}”；您是想用 “{}” 吗？"},
-    {Message::out_of_memory,
+    {Phrase::out_of_memory,
      "out of memory; close other programs, or choose a smaller model or context (-c)",
      "内存不足；请关闭其他程序，或换用更小的模型或上下文（-c）"},
-    {Message::bug, "this is a bug in jiang, please report it: {}",
+    {Phrase::bug, "this is a bug in jiang, please report it: {}",
      "这是 jiang 自身的缺陷，请报告：{}"},
-    {Message::interrupted, "interrupted before the end", "已中断，没有做完"},
-    {Message::stdout_closed,
+    {Phrase::interrupted, "interrupted before the end", "已中断，没有做完"},
+    {Phrase::stdout_closed,
      "standard output was closed by its reader before everything was written; "
      "read it to the end, or send it to a file",
      "标准输出在写完之前被读者关闭；请读到结尾，或输出到文件"},
-    {Message::stdout_failed, "cannot write to standard output: {}; send it to another place",
+    {Phrase::stdout_failed, "cannot write to standard output: {}; send it to another place",
      "无法写入标准输出：{}；请换一个输出位置"},
-    {Message::no_model,
+    {Phrase::no_model,
      "no MODEL was given and none is bundled yet; name a .gguf file or a Hugging Face folder: "
      "jiang run MODEL",
      "没有指定 MODEL，也没有内置模型；请给出一个 .gguf 文件或 Hugging Face 目录：jiang run MODEL"},
-    {Message::waiting_for_stdin, "reading standard input, Ctrl-D ends it",
+    {Phrase::waiting_for_stdin, "reading standard input, Ctrl-D ends it",
      "正在读取标准输入，按 Ctrl-D 结束"},
-    {Message::context_full,
+    {Phrase::context_full,
      "the context of {} tokens is full; /clear starts anew, -c N gives more room",
      "{} 个词元的上下文已满；/clear 重新开始，-c N 可以加大"},
-    {Message::options, "options:", "选项："},
-    {Message::examples, "examples:", "示例："},
-    {Message::chat_hint, "context of {} tokens (trained for {}); /? for help, Ctrl-D leaves",
+    {Phrase::options, "options:", "选项："},
+    {Phrase::examples, "examples:", "示例："},
+    {Phrase::chat_hint, "context of {} tokens (trained for {}); /? for help, Ctrl-D leaves",
      "上下文 {} 个词元（训练长度 {}）；/? 查看帮助，Ctrl-D 退出"},
-    {Message::chat_placeholder, "Send a message (/? for help)", "输入消息（/? 查看帮助）"},
-    {Message::chat_leave_hint, "Ctrl-D or /bye leaves", "按 Ctrl-D 或输入 /bye 退出"},
-    {Message::chat_help,
+    {Phrase::chat_placeholder, "Send a message (/? for help)", "输入消息（/? 查看帮助）"},
+    {Phrase::chat_leave_hint, "Ctrl-D or /bye leaves", "按 Ctrl-D 或输入 /bye 退出"},
+    {Phrase::chat_help,
      "  /set parameter NAME VALUE   temp, top_k, top_p, min_p, seed, max_tokens, stop, ...\n"
      "  /set system TEXT            the system prompt (also /system TEXT)\n"
      "  /set verbose|quiet          speed after each answer\n"
@@ -77,18 +77,17 @@ constexpr Row kRows[] = {
      "  /bye                        退出（也可按 Ctrl-D）\n"
      "  \"\"\"                         多行消息的开始和结束\n"
      "  Ctrl-C                      停止回答\n"},
-    {Message::chat_unknown, "unknown command '{}'; /? lists them",
-     "没有命令 “{}”；/? 列出全部命令"},
-    {Message::chat_unknown_near, "unknown command '{}'; did you mean '{}'?",
+    {Phrase::chat_unknown, "unknown command '{}'; /? lists them", "没有命令 “{}”；/? 列出全部命令"},
+    {Phrase::chat_unknown_near, "unknown command '{}'; did you mean '{}'?",
      "没有命令 “{}”；您是想用 “{}” 吗？"},
-    {Message::chat_cleared, "the conversation is forgotten", "对话已清除"},
-    {Message::chat_saved, "saved {} messages to {}", "已将 {} 条消息保存到 {}"},
-    {Message::chat_loaded, "loaded {} messages from {}", "已从 {1} 读取 {0} 条消息"},
-    {Message::chat_no_template,
+    {Phrase::chat_cleared, "the conversation is forgotten", "对话已清除"},
+    {Phrase::chat_saved, "saved {} messages to {}", "已将 {} 条消息保存到 {}"},
+    {Phrase::chat_loaded, "loaded {} messages from {}", "已从 {1} 读取 {0} 条消息"},
+    {Phrase::chat_no_template,
      "this model has no chat template: it continues your text as it stands",
      "该模型没有对话模板：它会直接续写您的文本"},
 };
-static_assert(std::size(kRows) == static_cast<size_t>(Message::count));
+static_assert(std::size(kRows) == static_cast<size_t>(Phrase::count));
 
 struct Summary {
   std::string_view command;
@@ -144,7 +143,7 @@ Language ui_language() {
   return Language::english;
 }
 
-const char* message_format(Message which) {
+const char* message_format(Phrase which) {
   for (const Row& row : kRows) {
     if (row.id == which) return ui_language() == Language::chinese ? row.chinese : row.english;
   }

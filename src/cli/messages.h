@@ -13,7 +13,7 @@ namespace jiang {
 enum class Language { english, chinese };
 Language ui_language();
 
-enum class Message {
+enum class Phrase {
   tagline,
   usage,
   commands,
@@ -46,10 +46,10 @@ enum class Message {
   count,
 };
 
-const char* message_format(Message which);
+const char* message_format(Phrase which);
 
 template <class... Args>
-std::string message(Message which, const Args&... args) {
+std::string message(Phrase which, const Args&... args) {
   return fmt::format(fmt::runtime(message_format(which)), args...);
 }
 

@@ -21,8 +21,8 @@ size_t count_placeholders(std::string_view text) {
 }
 
 TEST_F(Messages, BothLanguagesSayTheSameThings) {
-  for (int i = 0; i < static_cast<int>(Message::count); ++i) {
-    const auto which = static_cast<Message>(i);
+  for (int i = 0; i < static_cast<int>(Phrase::count); ++i) {
+    const auto which = static_cast<Phrase>(i);
     setenv("LANG", "en_US.UTF-8", 1);
     const std::string english = message_format(which);
     setenv("LANG", "zh_CN.UTF-8", 1);

@@ -226,13 +226,13 @@ std::string Options::help() const {
   rows.emplace_back("-h, --help", "this text");
   size_t width = 0;
   for (const auto& row : rows) width = std::max(width, std::min<size_t>(row.first.size(), 30));
-  text += fmt::format("\n{}\n", message(Message::options));
+  text += fmt::format("\n{}\n", message(Phrase::options));
   for (const auto& [left, right] : rows) {
     text += left.size() > width ? fmt::format("  {}\n  {:<{}}  {}\n", left, "", width, right)
                                 : fmt::format("  {:<{}}  {}\n", left, width, right);
   }
   if (command && *command->examples) {
-    text += fmt::format("\n{}\n{}\n", message(Message::examples), command->examples);
+    text += fmt::format("\n{}\n{}\n", message(Phrase::examples), command->examples);
   }
   return text;
 }
@@ -289,8 +289,8 @@ Result<bool> Options::parse(const std::vector<std::string>& arguments) {
       const std::string name = word.substr(0, word.find('='));
       const auto near = suggest(name, known);
       return Error{ErrorKind::invalid_argument,
-                   near ? message(Message::unknown_option_near, name, *near)
-                        : message(Message::unknown_option, name, state_->command)};
+                   near ? message(Phrase::unknown_option_near, name, *near)
+                        : message(Phrase::unknown_option, name, state_->command)};
     } else if (state_->rest) {
       state_->rest->push_back(word);
     } else {

@@ -41,8 +41,8 @@ int write_all(int descriptor, std::string_view text) {
 Status print(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);
   if (error == 0) return ok();
-  if (error == EPIPE) return Error{ErrorKind::io, message(Message::stdout_closed)};
-  return Error{ErrorKind::io, message(Message::stdout_failed, std::strerror(error))};
+  if (error == EPIPE) return Error{ErrorKind::io, message(Phrase::stdout_closed)};
+  return Error{ErrorKind::io, message(Phrase::stdout_failed, std::strerror(error))};
 }
 
 void note(std::string_view line) { note_part(std::string(line) + "\n"); }
@@ -51,7 +51,7 @@ void note_part(std::string_view text) { write_all(STDERR_FILENO, text); }
 Result<std::string> read_stdin(size_t max_bytes) {
   pollfd wait{STDIN_FILENO, POLLIN, 0};
   const int patience_ms = stdin_is_terminal() ? 0 : 2000;
-  if (poll(&wait, 1, patience_ms) == 0) note(message(Message::waiting_for_stdin));
+  if (poll(&wait, 1, patience_ms) == 0) note(message(Phrase::waiting_for_stdin));
   return read_descriptor(STDIN_FILENO, "standard input", max_bytes);
 }
 

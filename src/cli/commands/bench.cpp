@@ -58,7 +58,7 @@ Result<RequestStats> run_request(Engine& engine, std::vector<TokenId> prompt, in
   request.sampling.temperature = 0;
   TRY(Stream stream, engine.submit(std::move(request)));
   while (stream.next()) {
-    if (interrupted()) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+    if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
   }
   if (stream.finish()->error) return *stream.finish()->error;
   return stream.finish()->stats;
@@ -81,7 +81,7 @@ Result<double> decode_batch(Engine& engine, int32_t batch, int32_t depth, int32_
   double seconds = 0;
   for (Stream& stream : streams) {
     while (stream.next()) {
-      if (interrupted()) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+      if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
     }
     if (stream.finish()->error) return *stream.finish()->error;
     seconds = std::max(seconds, stream.finish()->stats.decode_seconds);

@@ -172,7 +172,7 @@ Result<std::vector<Asked>> ask_all(const std::vector<Question>& questions, const
   const auto wanted = std::min<size_t>(static_cast<size_t>(recipe.parallel), questions.size());
   for (size_t i = 0; i < wanted; ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
-  if (interrupted()) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+  if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
   if (error) return *std::move(error);
   return all;
 }

@@ -83,7 +83,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   ProgressLine progress("measuring");
   for (size_t i = 0; i < chunks.size(); ++i) {
     if (interrupted()) {
-      return fail(ErrorKind::cancelled, "{}; {} was not written", message(Message::interrupted),
+      return fail(ErrorKind::cancelled, "{}; {} was not written", message(Phrase::interrupted),
                   out);
     }
     const StateId state = states->create();

@@ -151,7 +151,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     const InterruptScope scope;
     ProgressLine progress("scoring");
     for (size_t i = 0; i < chunks.size(); ++i) {
-      if (interrupted()) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+      if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
       TRY_STATUS(score_chunk(chunks[i], loaded, other ? &*other : nullptr, totals));
       progress.update_count(i + 1, chunks.size(),
                             fmt::format("chunks, perplexity {:.3f}", totals.perplexity()));

@@ -112,7 +112,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   auto outcome = quantize_model(*source, out, type, pool, quantize_options);
   progress.reset();
   if (!outcome && interrupted()) {
-    return fail(ErrorKind::cancelled, "{}; {} is as it was", message(Message::interrupted), out);
+    return fail(ErrorKind::cancelled, "{}; {} is as it was", message(Phrase::interrupted), out);
   }
   TRY(const QuantizeReport report, std::move(outcome));
   if (as_json) {

@@ -48,7 +48,7 @@ Result<std::shared_ptr<Constraint>> make_constraint(const ResponseFormat& format
 Result<std::vector<TokenId>> encode_prompt(const RunFlags& flags, const ChatModel& chat,
                                            const std::string& prompt) {
   if (flags.chat.raw || !chat.has_template()) {
-    if (!flags.chat.raw) note(message(Message::chat_no_template));
+    if (!flags.chat.raw) note(message(Phrase::chat_no_template));
     return chat.raw_prompt(flags.chat.system ? *flags.chat.system + "\n\n" + prompt : prompt);
   }
   Json messages = Json::array();
@@ -83,7 +83,7 @@ Result<int> run_once(const RunFlags& flags, const ResponseFormat& format, Loaded
   TRY(const Answer answer, stream_answer(*loaded.engine, chat, std::move(ids), options));
   if (answer.text.empty() || answer.text.back() != '\n') TRY_STATUS(print("\n"));
   if (flags.chat.verbose) note(describe_speed(answer.finish.stats));
-  if (answer.interrupted) return Error{ErrorKind::cancelled, message(Message::interrupted)};
+  if (answer.interrupted) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
   return 0;
 }
 
@@ -122,7 +122,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
   }
   if (flags.model.model.empty()) flags.model.model = bundled_model().value_or("");
   if (flags.model.model.empty()) {
-    return Error{ErrorKind::invalid_argument, message(Message::no_model)};
+    return Error{ErrorKind::invalid_argument, message(Phrase::no_model)};
   }
   const auto agent = agent_named(flags.model.model);
   if (agent) TRY_STATUS(check_agent_flags(flags));
