@@ -36,7 +36,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
       bits = 0;
     }
   }
-  out.resize(out.size() - n_padding);
+  out.erase(out.size() - n_padding);
   return out;
 }
 
