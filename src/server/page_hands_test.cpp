@@ -188,10 +188,10 @@ TEST_F(HandsTest, AnAgentWithoutAbilitiesIsAskedAsAModelIs) {
 }
 
 TEST_F(HandsTest, TheNetworkIsAskedForAndOnceIsOnce) {
-  const std::vector<std::string> fetch = {R"(<call>web_fetch {"url":"http://127.0.0.1:1/"})"};
+  const std::vector<std::string> fetch = {R"(<call>web_fetch {"url":"http://127.0.0.1/"})"};
   models_.script.set_turns({fetch, {"never mind"}, fetch, {"ok"}});
   const std::string chat = new_chat({{"agent_id", agent_with(false, true)}});
-  const Json asked = ask(chat, "read http://127.0.0.1:1/");
+  const Json asked = ask(chat, "read http://127.0.0.1/");
   const Json question = wait_for_question(chat);
   EXPECT_EQ(question["name"], "web_fetch");
   // Nobody else can answer, and only what was asked is answered.
@@ -218,7 +218,7 @@ TEST_F(HandsTest, TheNetworkIsAskedForAndOnceIsOnce) {
 }
 
 TEST_F(HandsTest, AlwaysIsRememberedForThisAgentAndTool) {
-  const std::vector<std::string> fetch = {R"(<call>web_fetch {"url":"http://127.0.0.1:1/"})"};
+  const std::vector<std::string> fetch = {R"(<call>web_fetch {"url":"http://127.0.0.1/"})"};
   models_.script.set_turns({fetch, {"a"}, fetch, {"b"}});
   const std::string chat = new_chat({{"agent_id", agent_with(false, true)}});
   const Json asked = ask(chat, "q");
@@ -231,7 +231,7 @@ TEST_F(HandsTest, AlwaysIsRememberedForThisAgentAndTool) {
 }
 
 TEST_F(HandsTest, StopEndsAProgramAndAQuestion) {
-  models_.script.set_turns({{R"(<call>web_fetch {"url":"http://127.0.0.1:1/"})"}});
+  models_.script.set_turns({{R"(<call>web_fetch {"url":"http://127.0.0.1/"})"}});
   const std::string chat = new_chat({{"agent_id", agent_with(true, true)}});
   const Json asked = ask(chat, "q");
   wait_for_question(chat);
@@ -250,7 +250,7 @@ TEST_F(HandsTest, StopEndsAProgramAndAQuestion) {
 }
 
 TEST_F(HandsTest, ARestartInAQuestionLeavesAnInterruptedAnswer) {
-  models_.script.set_turns({{"hm", R"(<call>web_fetch {"url":"http://127.0.0.1:1/"})"}});
+  models_.script.set_turns({{"hm", R"(<call>web_fetch {"url":"http://127.0.0.1/"})"}});
   const std::string chat = new_chat({{"agent_id", agent_with(false, true)}});
   ask(chat, "q");
   wait_for_question(chat);
