@@ -29,6 +29,7 @@ PRESETS = [("如何用C语言实现一个简单的计算器？", "calculator/sim
            ("我想用C语言做一个学生管理系统，应该如何开始编写代码？", "student/system")]
 HEADINGS = {"zh": ("**步骤讲解**", "**知识点**", "**逐行解释**", "**运行结果**"),
             "en": ("**Step by step**", "**Key points**", "**Line by line**", "**Output**")}
+RESTATE = {"zh": ("用一句话复述：{}", "一句话说说要写什么：{}"), "en": ("In one sentence: {}", "Say it in one sentence: {}")}
 LANGS = ("zh", "en")
 LONGEST = 5200  # bytes of a conversation: it must fit 2048 tokens
 
@@ -329,7 +330,7 @@ class Writer:
 
     # The files.
 
-    def sft(self, scale):
+    def sft(self, scale, turns=(0, 0, 0, 1, 1, 2)):
         rng = random.Random(f"{self.rng.random()}")
         out, seen = [], set()
 
@@ -345,7 +346,7 @@ class Writer:
         for program in self.trained:
             for lang in LANGS:
                 for _ in range(max(2, round(12 * scale * program.weight))):
-                    add(self.conversation(program, lang, rng, rng.choice([0, 0, 0, 1, 1, 2])))
+                    add(self.conversation(program, lang, rng, rng.choice(turns)))
         for question, name in PRESETS:
             for _ in range(round(12 * scale)):
                 add([("user", question), ("assistant", self.answer(self.by_id[name], "zh", rng))])
@@ -368,6 +369,21 @@ class Writer:
             if first and second:
                 add(first + second if rng.random() < 0.6 else second + first)
         rng.shuffle(out)
+        return out
+
+    def openings(self, scale):
+        """Which program is meant: questions, answered by the sentence that would open the answer."""
+        rng = random.Random(f"{self.rng.random()}")
+        out = []
+        for program in self.trained:
+            for lang in LANGS:
+                for _ in range(0 if program.broken else round(18 * scale)):
+                    question, phrase = self.question(program, lang, rng)
+                    if held_out_question(question):
+                        continue
+                    vp = phrase if phrase in program.fields["vp"][lang] else program.fields["vp"][lang][0]
+                    asked = rng.choice(RESTATE[lang]).replace("{}", question)
+                    out.append([("user", asked), ("assistant", self.frames.say(f"open {lang}", rng, vp=vp))])
         return out
 
     def pretrain(self, scale):
@@ -475,8 +491,12 @@ class Writer:
         return items
 
 
+def plain(messages):
+    return {"messages": [{"role": role, "content": text} for role, text in messages]}
+
+
 def with_system(messages, rng):
-    rows = [{"role": role, "content": text} for role, text in messages]
+    rows = plain(messages)["messages"]
     if rng.random() < 0.25:
         rows.insert(0, {"role": "system", "content": SYSTEM})
     return {"messages": rows}
@@ -511,6 +531,13 @@ def main():
     rows = [{"text": doc.strip("\n")} for doc in docs]
     write_lines(out / "pretrain-valid.jsonl", rows[:len(rows) // 100])
     write_lines(out / "pretrain.jsonl", rows[len(rows) // 100:])
+    # For the second part of the fine-tuning: fresh questions, mostly without further turns.
+    more = Writer(arguments.seed + 1)
+    answers = more.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + more.openings(arguments.scale)
+    more.rng.shuffle(answers)
+    write_lines(out / "answers.jsonl",
+                [with_system(m, rng) if rng.random() < 0.4 else plain(m) for m in answers
+                 if not any(text in kept for role, text in m if role == "user")])
     write_lines(out / "heldout.jsonl", held_out)
     write_lines(out / "dpo.jsonl", writer.dpo(arguments.seed, arguments.dpo))
 

@@ -32,7 +32,8 @@ class Generated(unittest.TestCase):
             with contextlib.redirect_stdout(io.StringIO()):
                 generate.main()
         cls.held = rows(cls.out[0] / "heldout.jsonl")
-        cls.sft = rows(cls.out[0] / "sft.jsonl") + rows(cls.out[0] / "sft-valid.jsonl")
+        cls.sft = rows(cls.out[0] / "sft.jsonl") + rows(cls.out[0] / "sft-valid.jsonl") + \
+            rows(cls.out[0] / "answers.jsonl")
 
     @classmethod
     def tearDownClass(cls):
@@ -53,6 +54,8 @@ class Generated(unittest.TestCase):
     def test_no_held_out_question_is_trained_on(self):
         kept = {h["messages"][0]["content"] for h in self.held if h["kind"] != "preset"}
         asked = {m["content"] for row in self.sft for m in row["messages"] if m["role"] == "user"}
+        fronts = [text[:-2] for texts in generate.RESTATE.values() for text in texts]
+        asked |= {text[len(front):] for text in asked for front in fronts if text.startswith(front)}
         self.assertEqual(kept & asked, set())
         docs = rows(self.out[0] / "pretrain.jsonl") + rows(self.out[0] / "pretrain-valid.jsonl")
         first_lines = {doc["text"].split("\n\n")[0] for doc in docs}
@@ -64,7 +67,7 @@ class Generated(unittest.TestCase):
         held = [p for t in topicfile.read_topics() for p in t.programs if p.held_out]
         self.assertGreaterEqual(len(held), 20)
         text = "".join((self.out[0] / name).read_text(encoding="utf-8")
-                       for name in ("pretrain.jsonl", "sft.jsonl"))
+                       for name in ("pretrain.jsonl", "sft.jsonl", "answers.jsonl"))
         for program in held:
             for lang in ("zh", "en"):
                 source = program.source(lang).strip()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the bundled model from nothing: data, tokenizer, pretraining, fine-tuning, preferences, GGUF, figures.
+# Makes the bundled model from nothing: data, tokenizer, pretraining, fine-tuning, GGUF, figures; with
+# PREFERENCES=1 a third stage from pairs that the compiler judges.
 # Stages that are done are skipped; a stage that was cut off resumes from its checkpoint.
 #   recipes/craftsman.sh [path of jiang]
 set -euo pipefail
@@ -8,17 +9,25 @@ jiang=${1:-build/release/jiang}
 work=build/craftsman
 mkdir -p "$work"
 
-python3 corpus/generate.py
-[ -f "$work/tokenizer/tokenizer.json" ] ||
-  "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 6144
-[ -f "$work/pretrained/model.safetensors" ] || "$jiang" train pretrain recipes/craftsman-pretrain.toml
-[ -f "$work/sft/model.safetensors" ] || "$jiang" train sft recipes/craftsman-sft.toml
-[ -f "$work/pairs.jsonl" ] || "$jiang" train pairs recipes/craftsman-pairs.toml
-[ -f "$work/dpo/model.safetensors" ] || "$jiang" train dpo recipes/craftsman-dpo.toml
-for stage in pretrained sft dpo; do
+once() {  # once NAME CMD...: until it has come to its end
+  [ -f "$work/$1.done" ] || { "${@:2}" && touch "$work/$1.done"; }
+}
+
+once data python3 corpus/generate.py
+once tokenizer "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 6144
+once pretrained "$jiang" train pretrain recipes/craftsman-pretrain.toml
+once sft-first "$jiang" train sft recipes/craftsman-sft.toml
+once sft "$jiang" train sft recipes/craftsman-answers.toml
+stages="pretrained sft-first sft"
+if [ "${PREFERENCES:-0}" = 1 ]; then  # not part of the model that is shipped
+  once pairs "$jiang" train pairs recipes/craftsman-pairs.toml
+  once dpo "$jiang" train dpo recipes/craftsman-dpo.toml
+  stages="$stages dpo"
+fi
+for stage in $stages; do
   [ -f "$work/$stage.gguf" ] || "$jiang" quantize "$work/$stage" "$work/$stage.gguf" --type q8_0
   "$jiang" eval recipes/eval-craftsman.toml "$work/$stage.gguf" --json > "$work/$stage.figures.json"
 done
 mkdir -p models
-cp "$work/dpo.gguf" models/craftsman.gguf
+cp "$work/${stages##* }.gguf" models/craftsman.gguf
 "$jiang" eval recipes/eval-craftsman.toml

@@ -104,7 +104,7 @@ class Serve(Case):
     def test_models_by_name_are_loaded_on_demand_and_encoders_embed(self):
         with Server(f"small={tiny_model()}", f"bert={tiny_encoder()}", "--port", 0) as server:
             names = [m["id"] for m in server.ask("GET", "/v1/models")[1]["data"]]
-            self.assertEqual(names, ["small", "bert", "agent:craftsman"])
+            self.assertEqual(names, ["small", "bert", "agent:craftsman", "craftsman"])
             status, body, _ = server.ask("POST", "/v1/embeddings", {"model": "bert", "input": "abc"})
             self.assertEqual(status, 200, body)
             self.assertEqual(len(body["data"][0]["embedding"]), 32)
