@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/json.h"
+#include "base/json_value.h"  // Json by value
 #include "base/result.h"
 
 namespace jiang {
