@@ -36,8 +36,10 @@ class MessagesFormat final : public AnswerFormat {
     }
     if (const auto* call = std::get_if<ToolCallDelta>(&chat_event)) {
       std::string out;
-      if (!call->id.empty() || !call->name.empty())
-        out = close() + open("tool_use", call->id, call->name);
+      if (!call->id.empty() || !call->name.empty()) {
+        out = close();  // of a call before it, too
+        out += open("tool_use", call->id, call->name);
+      }
       if (call->arguments.empty()) return out;
       blocks_.back().text += call->arguments;
       return out + delta({{"type", "input_json_delta"}, {"partial_json", call->arguments}});

@@ -61,10 +61,19 @@ class StoreRoutes : public testing::Test {
     return exchange(server_->port(),
                     request_text(method, path, "", body.is_null() ? "" : to_string(body)));
   }
+  // Of the store: a model that came with the program has no digest.
+  Json tags() {
+    const Json answer = json_of(ask("GET", "/api/tags"));
+    Json stored = Json::array();
+    for (const Json& model : answer["models"]) {
+      if (model["digest"] != "") stored.push_back(model);
+    }
+    return stored;
+  }
   std::vector<std::string> names() {
+    const Json stored = tags();
     std::vector<std::string> out;
-    for (const Json& model : json_of(ask("GET", "/api/tags"))["models"])
-      out.push_back(model["name"]);
+    for (const Json& model : stored) out.push_back(model["name"]);
     return out;
   }
 
@@ -79,11 +88,11 @@ class StoreRoutes : public testing::Test {
 
 TEST_F(StoreRoutes, ListsShowsCopiesCreatesAndDeletes) {
   install("tiny");
-  const Json tags = json_of(ask("GET", "/api/tags"))["models"];
-  ASSERT_EQ(tags.size(), 1u) << tags;
-  EXPECT_GT(tags[0]["size"], 1000);
-  EXPECT_EQ(tags[0]["digest"].get<std::string>().size(), 64u);
-  EXPECT_THAT(tags[0]["modified_at"].get<std::string>(), HasSubstr("20"));
+  const Json listed = tags();
+  ASSERT_EQ(listed.size(), 1u) << listed;
+  EXPECT_GT(listed[0]["size"], 1000);
+  EXPECT_EQ(listed[0]["digest"].get<std::string>().size(), 64u);
+  EXPECT_THAT(listed[0]["modified_at"].get<std::string>(), HasSubstr("20"));
 
   const Json shown = json_of(ask("POST", "/api/show", {{"name", "tiny"}}));
   EXPECT_EQ(shown["capabilities"], Json::array({"completion"})) << shown;

@@ -22,19 +22,21 @@ def main(node, files):
     hub.add("org/pulled", {"pulled-q8_0.gguf": pathlib.Path(model).read_bytes()})
     home = tempfile.mkdtemp(dir=support.scratch)
     command = [sys.argv[1], "serve", "--port", "0", "--new-key", "clients", "--quiet",
-               f"org/chat:tiny={model}", f"encoder={support.tiny_encoder()}"]
+               f"chat={model}", f"encoder={support.tiny_encoder()}"]
     server = subprocess.Popen(command, env=support.environment(**hub.environment(JIANG_HOME=home)),
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         url = key = None
+        said = ""
         for line in server.stderr:
+            said += line
             if line.startswith("new key "):
                 key = line.split()[-1]
             if line.startswith("listening on "):
                 url = line.split()[2]
                 break
         if not url or not key:
-            print("the server did not come up", file=sys.stderr)
+            print("the server did not come up: " + said, file=sys.stderr)
             return 1
         tests = files or sorted(str(path) for path in HERE.glob("*.test.mjs"))
         done = subprocess.run([node, "--test", "--test-concurrency=1", *tests], cwd=HERE, timeout=300,
