@@ -26,7 +26,12 @@ class Arguments(Case):
         self.refused("run", model, "-p", "x", env={"JIANG_ISA": "sse9"}, code=2, says="sse9")
 
     def test_no_model_is_one_helpful_sentence(self):
-        self.refused("run", code=2, says="jiang run MODEL")
+        # A binary alone, without the models that lie beside its sources.
+        alone = os.path.join(scratch, "jiang-alone")
+        shutil.copy(BINARY, alone)
+        done = subprocess.run([alone, "run"], stdin=subprocess.DEVNULL, capture_output=True, env=environment())
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("jiang run MODEL", done.stderr.decode())
         self.refused("run", "", "-p", "x", code=2)
 
 

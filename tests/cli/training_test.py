@@ -57,7 +57,7 @@ seed = 7
 """)
 
 
-def tuning_recipe(kind, base, out, data, more=""):
+def tuning_recipe(kind, base, out, data, more="", epochs=4):
     return write(f"{out}.toml", f"""
 [model]
 path = "{base}"
@@ -69,8 +69,8 @@ out = "{out}"
 sequence_length = 128
 tokens_per_batch = 256
 tokens_per_step = 512
-learning_rate = {"3e-3" if kind == "lora" else "1e-3"}
-epochs = 4
+learning_rate = {"1e-2" if kind == "lora" else "1e-3"}
+epochs = {epochs}
 {more}
 """)
 
@@ -224,7 +224,7 @@ class Training(Case):
     def test_adapters_run_switch_and_merge(self):
         self.succeeds("quantize", path("sft"), path("whole.gguf"), "--type", "f32")
         self.succeeds("train", "lora", tuning_recipe(
-            "lora", "whole.gguf", "blue", "blue.jsonl", "[lora]\nrank = 4\n"))
+            "lora", "whole.gguf", "blue", "blue.jsonl", "[lora]\nrank = 4\n", epochs=40))
 
         def answer(*arguments):
             return self.succeeds("run", *arguments, "-p", "What of the cat?", "-n", "8",
