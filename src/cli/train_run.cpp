@@ -65,7 +65,7 @@ Result<int> run_training(const char* command, RecipeKind kind,
   flags.add_threads_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
-  TRY(Recipe recipe, read_recipe(path, kind));
+  TRY(TrainRecipe recipe, read_recipe(path, kind));
   recipe.trainer.restart = restart;
   const Machine machine = inspect_machine();
   recipe.trainer.memory_limit = machine.available_bytes;

@@ -10,7 +10,8 @@
 namespace jiang {
 
 // Parses "RECIPE [--restart] [-t N]", runs, prints the summary.
-using RunRecipe = std::function<Result<TrainingReport>(Recipe, ThreadPool&, const RunCallbacks&)>;
+using RunRecipe =
+    std::function<Result<TrainingReport>(TrainRecipe, ThreadPool&, const RunCallbacks&)>;
 Result<int> run_training(const char* command, RecipeKind kind,
                          const std::vector<std::string>& arguments, const RunRecipe& run);
 

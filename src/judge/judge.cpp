@@ -13,7 +13,7 @@ constexpr std::string_view kPullCommand = "jiang pull";
 constexpr std::string_view kPointsHeading[] = {"知识点", "Key points", "knowledge points"};
 
 // At least half of the expected names, behind the heading.
-bool lists_points(const Question& question, const std::string& answer) {
+bool lists_points(const JudgeQuestion& question, const std::string& answer) {
   size_t at = std::string::npos;
   for (const std::string_view heading : kPointsHeading) {
     at = std::min(at, answer.find(heading));
@@ -64,7 +64,7 @@ Json to_json(const Figures::Share& share) {
 
 }  // namespace
 
-Verdict judge_text(const Question& question, const std::string& answer) {
+Verdict judge_text(const JudgeQuestion& question, const std::string& answer) {
   Verdict verdict;
   verdict.has_program = first_c_program(answer).has_value();
   verdict.refuses = answer.find(kPullCommand) != std::string::npos && !verdict.has_program;
@@ -72,7 +72,7 @@ Verdict judge_text(const Question& question, const std::string& answer) {
   verdict.has_points = lists_points(question, answer);
   if (question.wants_program() && !verdict.has_program) {
     verdict.reason = "no whole program";
-  } else if (question.kind == Question::Kind::outside && !verdict.refuses) {
+  } else if (question.kind == JudgeQuestion::Kind::outside && !verdict.refuses) {
     verdict.reason = "does not say that this is outside its field";
   } else if (!verdict.right_language) {
     verdict.reason = "not in the language of the question";
@@ -82,7 +82,7 @@ Verdict judge_text(const Question& question, const std::string& answer) {
   return verdict;
 }
 
-Result<Verdict> judge(const Question& question, const std::string& answer, Sandbox& sandbox) {
+Result<Verdict> judge(const JudgeQuestion& question, const std::string& answer, Sandbox& sandbox) {
   Verdict verdict = judge_text(question, answer);
   const auto program = first_c_program(answer);
   if (!question.wants_program() || !program) return verdict;
@@ -101,15 +101,15 @@ Result<Verdict> judge(const Question& question, const std::string& answer, Sandb
   return verdict;
 }
 
-void Figures::add(const Question& question, const Verdict& verdict) {
+void Figures::add(const JudgeQuestion& question, const Verdict& verdict) {
   const auto count = [](Share& share, bool good) {
     share.good += good;
     ++share.of;
   };
   count(language, verdict.right_language);
-  if (question.kind == Question::Kind::outside) count(refusal, verdict.refuses);
+  if (question.kind == JudgeQuestion::Kind::outside) count(refusal, verdict.refuses);
   if (!question.wants_program()) return;
-  if (question.kind == Question::Kind::preset) {
+  if (question.kind == JudgeQuestion::Kind::preset) {
     count(behaves_preset, verdict.behaves);
     return;
   }
@@ -118,8 +118,9 @@ void Figures::add(const Question& question, const Verdict& verdict) {
   count(points, verdict.has_points);
   count(false_refusal, verdict.refuses);
   count(question.language == "zh" ? behaves_zh : behaves_en, verdict.behaves);
-  count(question.kind == Question::Kind::combination ? behaves_combination : behaves_paraphrase,
-        verdict.behaves);
+  count(
+      question.kind == JudgeQuestion::Kind::combination ? behaves_combination : behaves_paraphrase,
+      verdict.behaves);
 }
 
 std::string to_table(const Figures& figures) {

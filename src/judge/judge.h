@@ -26,9 +26,9 @@ struct Verdict {
 };
 
 // What needs no compiler: program, points, language, refusal.
-Verdict judge_text(const Question& question, const std::string& answer);
+Verdict judge_text(const JudgeQuestion& question, const std::string& answer);
 // All. An error is a box or a compiler that fails, never a bad program.
-Result<Verdict> judge(const Question& question, const std::string& answer, Sandbox& sandbox);
+Result<Verdict> judge(const JudgeQuestion& question, const std::string& answer, Sandbox& sandbox);
 
 // Shares of verdicts, for the card.
 struct Figures {
@@ -44,7 +44,7 @@ struct Figures {
   Share false_refusal;  // of held-out questions of C: bad
   Share language;       // of all answers
 
-  void add(const Question& question, const Verdict& verdict);
+  void add(const JudgeQuestion& question, const Verdict& verdict);
 };
 
 std::string to_table(const Figures& figures);

@@ -39,7 +39,7 @@ TEST(AnswerText, WordsMustComeInOrder) {
   EXPECT_TRUE(occur_in_order("", {}));
 }
 
-Question question_of(const char* text) {
+JudgeQuestion question_of(const char* text) {
   auto json = parse_json(text, "test");
   EXPECT_TRUE(json) << json.error().message;
   auto question = parse_question(*json, "test");
@@ -54,7 +54,7 @@ constexpr const char* kSum =
 constexpr const char* kOutside =
     R"({"kind":"outside","lang":"en","messages":[{"role":"user","content":"weather?"}]})";
 
-TEST(Question, WrongLinesAreRefusedByName) {
+TEST(JudgeQuestion, WrongLinesAreRefusedByName) {
   for (const char* text :
        {R"({"kind":"other","lang":"en","messages":[{"content":"x"}]})",
         R"({"kind":"outside","lang":"fr","messages":[{"content":"x"}]})",
@@ -117,14 +117,14 @@ TEST_F(Judged, OneAlternativeSuffices) {
 }
 
 TEST(JudgeText, ARefusalNamesABiggerModelAndWritesNoProgram) {
-  const Question outside = question_of(kOutside);
+  const JudgeQuestion outside = question_of(kOutside);
   EXPECT_TRUE(judge_text(outside, "I only know C; try `jiang pull qwen2.5:1.5b`.").refuses);
   EXPECT_FALSE(judge_text(outside, "It will rain.").refuses);
   EXPECT_FALSE(judge_text(outside, "`jiang pull x`\n```c\nint x;\n```").refuses);
 }
 
 TEST(JudgeText, PointsMustStandBehindTheirHeading) {
-  const Question sum = question_of(kSum);
+  const JudgeQuestion sum = question_of(kSum);
   EXPECT_TRUE(judge_text(sum, "**Key points**\n- variables\n- output with printf").has_points);
   EXPECT_FALSE(judge_text(sum, "**Key points**\n- variables").has_points);
   EXPECT_FALSE(judge_text(sum, "variables and output with printf").has_points);
@@ -132,9 +132,9 @@ TEST(JudgeText, PointsMustStandBehindTheirHeading) {
 
 TEST(Figures, PresetsAndOutsideAreCountedApart) {
   Figures figures;
-  Question sum = question_of(kSum);
+  JudgeQuestion sum = question_of(kSum);
   figures.add(sum, {.compiles = true, .behaves = true, .right_language = true});
-  sum.kind = Question::Kind::preset;
+  sum.kind = JudgeQuestion::Kind::preset;
   figures.add(sum, {.right_language = true});
   figures.add(question_of(kOutside), {.right_language = false, .refuses = true});
   EXPECT_EQ(figures.behaves.good, 1);

@@ -42,10 +42,10 @@ Result<std::vector<ProgramCase>> parse_cases(const Json& check, std::string_view
 
 }  // namespace
 
-const char* name_of(Question::Kind kind) { return kKinds[static_cast<size_t>(kind)]; }
+const char* name_of(JudgeQuestion::Kind kind) { return kKinds[static_cast<size_t>(kind)]; }
 
-Result<Question> parse_question(const Json& line, std::string_view where) {
-  Question question;
+Result<JudgeQuestion> parse_question(const Json& line, std::string_view where) {
+  JudgeQuestion question;
   TRY(question.id, get_string_or(line, "id", "", where));
   TRY(const std::string kind, get_string(line, "kind", where));
   size_t at = 0;
@@ -53,7 +53,7 @@ Result<Question> parse_question(const Json& line, std::string_view where) {
   if (at == std::size(kKinds)) {
     return fail(ErrorKind::bad_file, "{}: unknown kind \"{}\"", where, kind);
   }
-  question.kind = static_cast<Question::Kind>(at);
+  question.kind = static_cast<JudgeQuestion::Kind>(at);
   TRY(question.language, get_string(line, "lang", where));
   if (question.language != "zh" && question.language != "en") {
     return fail(ErrorKind::bad_file, "{}: lang is \"{}\", not \"zh\" or \"en\"", where,
@@ -76,9 +76,9 @@ Result<Question> parse_question(const Json& line, std::string_view where) {
   return question;
 }
 
-Result<std::vector<Question>> read_questions(const std::string& path) {
+Result<std::vector<JudgeQuestion>> read_questions(const std::string& path) {
   TRY(const std::string text, read_file(path, kMostBytes));
-  std::vector<Question> questions;
+  std::vector<JudgeQuestion> questions;
   size_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
     size_t end = text.find('\n', begin);
@@ -89,7 +89,7 @@ Result<std::vector<Question>> read_questions(const std::string& path) {
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string where = fmt::format("{}:{}", path, number);
     TRY(const Json json, parse_json(line, where));
-    TRY(Question question, parse_question(json, where));
+    TRY(JudgeQuestion question, parse_question(json, where));
     questions.push_back(std::move(question));
   }
   if (questions.empty()) return fail(ErrorKind::bad_file, "{}: no questions in it", path);

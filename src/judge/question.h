@@ -1,4 +1,4 @@
-// Question: one held-out question with what is expected of its answer, a line of heldout.jsonl
+// JudgeQuestion: one held-out question with what is expected of its answer, a line of heldout.jsonl
 // (corpus/README.md says how they are held out).
 #pragma once
 
@@ -16,7 +16,7 @@ struct ProgramCase {
   std::vector<std::string> need;  // what must be printed, in this order
 };
 
-struct Question {
+struct JudgeQuestion {
   enum class Kind : uint8_t { paraphrase, combination, preset, outside, about };
   std::string id;
   Kind kind = Kind::paraphrase;
@@ -30,10 +30,10 @@ struct Question {
   bool wants_program() const { return !alternatives.empty(); }
 };
 
-const char* name_of(Question::Kind kind);
+const char* name_of(JudgeQuestion::Kind kind);
 
 // Errors name the line: "heldout.jsonl:7: ...".
-Result<std::vector<Question>> read_questions(const std::string& path);
-Result<Question> parse_question(const Json& line, std::string_view where);
+Result<std::vector<JudgeQuestion>> read_questions(const std::string& path);
+Result<JudgeQuestion> parse_question(const Json& line, std::string_view where);
 
 }  // namespace jiang

@@ -101,21 +101,21 @@ std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(std:
   return query;
 }
 
-std::optional<Target> parse_target(std::string_view target) {
+std::optional<RequestTarget> parse_target(std::string_view target) {
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (target.substr(0, scheme.size()) != scheme) continue;
     target.remove_prefix(scheme.size());
     const size_t slash = std::min(target.find_first_of("/?"), target.size());
     if (!parse_authority(target.substr(0, slash))) return std::nullopt;
     target.remove_prefix(slash);
-    if (target.empty()) return Target{.path = "/", .query = {}};
+    if (target.empty()) return RequestTarget{.path = "/", .query = {}};
   }
   if (target.empty() || target[0] != '/') return std::nullopt;
   for (const char c : target) {
     if (c <= ' ' || c == 0x7f || c == '\\' || c == '#') return std::nullopt;
   }
   const size_t question = std::min(target.find('?'), target.size());
-  Target parsed;
+  RequestTarget parsed;
   parsed.path = target.substr(0, question);
   if (question < target.size()) {
     auto query = parse_query(target.substr(question + 1));

@@ -15,12 +15,12 @@ namespace jiang {
 // "%2F" -> "/". nullopt: a bad escape, a zero byte, or not UTF-8.
 std::optional<std::string> percent_decoded(std::string_view text);
 
-struct Target {
+struct RequestTarget {
   std::string path;  // as sent
   std::vector<std::pair<std::string, std::string>> query;
 };
 // Origin form ("/a?b=c") and absolute form ("http://host/a"). nullopt: anything else.
-std::optional<Target> parse_target(std::string_view target);
+std::optional<RequestTarget> parse_target(std::string_view target);
 
 // "a=1&b=%20" with "+" for a space.
 std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view text);

@@ -43,7 +43,8 @@ Format format_of(const std::string& dtype) { return find_weight_format(dtype)->i
 
 }  // namespace
 
-Result<TrainingReport> pretrain(Recipe recipe, ThreadPool& pool, const RunCallbacks& callbacks) {
+Result<TrainingReport> pretrain(TrainRecipe recipe, ThreadPool& pool,
+                                const RunCallbacks& callbacks) {
   const std::string tokenizer_folder =
       is_directory(recipe.tokenizer)
           ? recipe.tokenizer

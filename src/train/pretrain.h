@@ -18,6 +18,7 @@ struct RunCallbacks {
   std::function<bool(const TrainingProgress&)> progress;  // false: stop, with a checkpoint
 };
 
-Result<TrainingReport> pretrain(Recipe recipe, ThreadPool& pool, const RunCallbacks& callbacks);
+Result<TrainingReport> pretrain(TrainRecipe recipe, ThreadPool& pool,
+                                const RunCallbacks& callbacks);
 
 }  // namespace jiang

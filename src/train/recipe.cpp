@@ -35,7 +35,7 @@ struct Family {
 constexpr Family kFamilies[] = {
     {"qwen2", "Qwen2ForCausalLM"}, {"qwen3", "Qwen3ForCausalLM"}, {"llama", "LlamaForCausalLM"}};
 
-Status read_train(RecipeTable& table, Recipe& recipe, RecipeKind kind) {
+Status read_train(RecipeTable& table, TrainRecipe& recipe, RecipeKind kind) {
   TrainerOptions& t = recipe.trainer;
   OptimizerOptions& o = t.optimizer;
   const bool tunes = kind != RecipeKind::pretrain;
@@ -83,9 +83,9 @@ Status read_train(RecipeTable& table, Recipe& recipe, RecipeKind kind) {
 
 }  // namespace
 
-Result<Recipe> read_recipe(const std::string& path, RecipeKind kind) {
+Result<TrainRecipe> read_recipe(const std::string& path, RecipeKind kind) {
   TRY(const TomlDocument document, parse_toml_file(path));
-  Recipe recipe;
+  TrainRecipe recipe;
   recipe.path = path;
   recipe.folder = std::filesystem::path(path).parent_path().string();
   for (const auto& [key, value] : document.value.items()) {

@@ -26,7 +26,7 @@ struct LoraRecipe {
   std::vector<std::string> targets;  // names of linears: "q_proj"; empty: all of the layers
 };
 
-struct Recipe {
+struct TrainRecipe {
   std::string path;    // of the file, for messages
   std::string folder;  // that its paths are relative to
   std::string out;
@@ -44,7 +44,7 @@ struct Recipe {
   TrainerOptions trainer;
 };
 
-Result<Recipe> read_recipe(const std::string& path, RecipeKind kind);
+Result<TrainRecipe> read_recipe(const std::string& path, RecipeKind kind);
 
 // The config.json of a new model, from the table [model].
 Result<Json> new_model_config(const Json& table, std::string_view where);

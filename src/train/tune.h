@@ -7,13 +7,13 @@
 namespace jiang {
 
 // All weights, from a Hugging Face folder to another.
-Result<TrainingReport> tune_on_chats(Recipe recipe, ThreadPool& pool,
+Result<TrainingReport> tune_on_chats(TrainRecipe recipe, ThreadPool& pool,
                                      const RunCallbacks& callbacks);
 // The same on lines of {"prompt", "chosen", "rejected"}; prompt is text or a list of messages.
-Result<TrainingReport> tune_on_preferences(Recipe recipe, ThreadPool& pool,
+Result<TrainingReport> tune_on_preferences(TrainRecipe recipe, ThreadPool& pool,
                                            const RunCallbacks& callbacks);
 // Adapters over any model that jiang runs, quantised ones too: PEFT's files and adapter.gguf.
-Result<TrainingReport> tune_adapters(Recipe recipe, ThreadPool& pool,
+Result<TrainingReport> tune_adapters(TrainRecipe recipe, ThreadPool& pool,
                                      const RunCallbacks& callbacks);
 
 }  // namespace jiang

@@ -34,7 +34,7 @@ void fill_a(Parameter& a, uint64_t seed) {
 }
 
 Result<std::vector<TrainedAdapter>> add_adapters(ParameterSet& parameters, const Model& model,
-                                                 const Recipe& recipe) {
+                                                 const TrainRecipe& recipe) {
   const LoraRecipe& lora = recipe.lora;
   std::vector<TrainedAdapter> adapters;
   std::set<std::string> known, used;
@@ -66,7 +66,7 @@ Result<std::vector<TrainedAdapter>> add_adapters(ParameterSet& parameters, const
 
 }  // namespace
 
-Result<TrainingReport> tune_adapters(Recipe recipe, ThreadPool& pool,
+Result<TrainingReport> tune_adapters(TrainRecipe recipe, ThreadPool& pool,
                                      const RunCallbacks& callbacks) {
   TRY(const TunedModel tuned, open_tuned_model(recipe, pool));
   TRY(const ChatEncoder encoder, ChatEncoder::create(tuned.assets));

@@ -6,7 +6,7 @@
 
 namespace jiang {
 
-Result<TrainingReport> tune_on_chats(Recipe recipe, ThreadPool& pool,
+Result<TrainingReport> tune_on_chats(TrainRecipe recipe, ThreadPool& pool,
                                      const RunCallbacks& callbacks) {
   TRY(const TunedModel tuned, open_tuned_model(recipe, pool));
   TRY(const ChatEncoder encoder, ChatEncoder::create(tuned.assets));

@@ -56,7 +56,7 @@ Result<std::vector<PreferencePair>> read_pairs(const std::vector<std::string>& p
 
 }  // namespace
 
-Result<TrainingReport> tune_on_preferences(Recipe recipe, ThreadPool& pool,
+Result<TrainingReport> tune_on_preferences(TrainRecipe recipe, ThreadPool& pool,
                                            const RunCallbacks& callbacks) {
   TRY(const TunedModel tuned, open_tuned_model(recipe, pool));
   TRY(const ChatEncoder encoder, ChatEncoder::create(tuned.assets));

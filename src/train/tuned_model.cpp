@@ -7,7 +7,7 @@
 
 namespace jiang {
 
-Result<TunedModel> open_tuned_model(Recipe& recipe, ThreadPool& pool) {
+Result<TunedModel> open_tuned_model(TrainRecipe& recipe, ThreadPool& pool) {
   TunedModel tuned;
   TRY(tuned.source, open_tensor_source(recipe.model_path));
   if (tuned.source->metadata()) {
@@ -34,7 +34,7 @@ Result<TunedModel> open_tuned_model(Recipe& recipe, ThreadPool& pool) {
   return tuned;
 }
 
-Status add_whole_model(ParameterSet& parameters, const TunedModel& tuned, const Recipe& recipe,
+Status add_whole_model(ParameterSet& parameters, const TunedModel& tuned, const TrainRecipe& recipe,
                        ThreadPool& pool) {
   if (tuned.source->metadata()) {
     return fail(ErrorKind::unsupported,
@@ -58,7 +58,7 @@ Status add_whole_model(ParameterSet& parameters, const TunedModel& tuned, const 
 }
 
 Status write_whole_model(const ParameterSet& parameters, const TunedModel& tuned,
-                         const Recipe& recipe) {
+                         const TrainRecipe& recipe) {
   TRY_STATUS(write_weights(recipe.out + "/model.safetensors", parameters,
                            find_weight_format(recipe.dtype)->id));
   Json config = tuned.source->config();

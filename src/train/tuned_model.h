@@ -19,14 +19,14 @@ struct TunedModel {
 
 // The model of recipe.model_path; its context must hold recipe.sequence_length. What its weights
 // take is taken off the recipe's memory limit.
-Result<TunedModel> open_tuned_model(Recipe& recipe, ThreadPool& pool);
+Result<TunedModel> open_tuned_model(TrainRecipe& recipe, ThreadPool& pool);
 
 // All weights as parameters. Refuses a GGUF source: there is no tokenizer.json to write beside the
 // weights.
-Status add_whole_model(ParameterSet& parameters, const TunedModel& tuned, const Recipe& recipe,
+Status add_whole_model(ParameterSet& parameters, const TunedModel& tuned, const TrainRecipe& recipe,
                        ThreadPool& pool);
 // The folder: weights, config.json, generation_config.json, tokenizer.
 Status write_whole_model(const ParameterSet& parameters, const TunedModel& tuned,
-                         const Recipe& recipe);
+                         const TrainRecipe& recipe);
 
 }  // namespace jiang

@@ -91,8 +91,8 @@ struct Asked {
 
 // The agent's self-mending turn, as the page has it: the first turn is the answer that was measured
 // without it, the last is what the agent ends with.
-Result<Asked> ask_with_repairs(const Question& question, const EvalRecipe& recipe, Json messages,
-                               ChatBackend& backend, Sandbox& sandbox) {
+Result<Asked> ask_with_repairs(const JudgeQuestion& question, const EvalRecipe& recipe,
+                               Json messages, ChatBackend& backend, Sandbox& sandbox) {
   AgentRequest request;
   request.chat.messages = std::move(messages);
   request.chat.sampling = recipe.sampling;
@@ -122,7 +122,7 @@ Result<Asked> ask_with_repairs(const Question& question, const EvalRecipe& recip
   return asked;
 }
 
-Result<Asked> ask(const Question& question, const EvalRecipe& recipe, Engine& engine,
+Result<Asked> ask(const JudgeQuestion& question, const EvalRecipe& recipe, Engine& engine,
                   const ChatModel& chat, ChatBackend& backend, Sandbox& sandbox) {
   Json messages = Json::array();
   if (!recipe.system.empty()) {
@@ -145,8 +145,9 @@ Result<Asked> ask(const Question& question, const EvalRecipe& recipe, Engine& en
 }
 
 // All questions, `parallel` at a time: the engine batches them. The first error ends the run.
-Result<std::vector<Asked>> ask_all(const std::vector<Question>& questions, const EvalRecipe& recipe,
-                                   Engine& engine, const ChatModel& chat, Sandbox& sandbox) {
+Result<std::vector<Asked>> ask_all(const std::vector<JudgeQuestion>& questions,
+                                   const EvalRecipe& recipe, Engine& engine, const ChatModel& chat,
+                                   Sandbox& sandbox) {
   const auto backend = make_local_backend(chat, engine);
   std::vector<Asked> all(questions.size());
   std::atomic<size_t> next = 0;
@@ -177,7 +178,7 @@ Result<std::vector<Asked>> ask_all(const std::vector<Question>& questions, const
   return all;
 }
 
-std::string answers_as_lines(const std::vector<Question>& questions,
+std::string answers_as_lines(const std::vector<JudgeQuestion>& questions,
                              const std::vector<Asked>& asked) {
   std::string lines;
   for (size_t i = 0; i < asked.size(); ++i) {
@@ -226,10 +227,10 @@ Result<int> run(const std::vector<std::string>& arguments) {
     return fail(ErrorKind::invalid_argument, "{}: eval.model is missing, and no MODEL was given",
                 recipe_path);
   }
-  TRY(std::vector<Question> questions, read_questions(recipe.questions));
+  TRY(std::vector<JudgeQuestion> questions, read_questions(recipe.questions));
   if (limit > 0 && static_cast<size_t>(limit) < questions.size()) {
     const size_t step = questions.size() / static_cast<size_t>(limit);
-    std::vector<Question> some;
+    std::vector<JudgeQuestion> some;
     for (size_t i = 0; i < questions.size(); i += step) some.push_back(std::move(questions[i]));
     questions = std::move(some);
   }
