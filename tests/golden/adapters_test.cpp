@@ -146,10 +146,10 @@ TEST(AdapterFiles, ThatFitNoProjectionAreRefusedByName) {
   write_hf_folder(tiny, folder.path());
   ThreadPool pool(1);
   const std::string other =
-      write_adapter(make_tiny_model("llama3"), folder.path() + "/other", {"q_proj"}, 1);
+      write_adapter(make_tiny_model("phi3"), folder.path() + "/other", {"qkv_proj"}, 1);
   const auto model = load_model(opened(folder.path()), pool, {.adapters = {other}});
   ASSERT_FALSE(model);
-  EXPECT_NE(model.error().message.find("q_proj"), std::string::npos) << model.error().message;
+  EXPECT_NE(model.error().message.find("qkv_proj"), std::string::npos) << model.error().message;
 }
 
 }  // namespace
