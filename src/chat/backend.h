@@ -49,7 +49,7 @@ struct ChatRequest {
   std::optional<bool> thinking = {};   // for templates that know enable_thinking
   // Of a local model's own, by index. Nullopt: as it was loaded; empty: none.
   std::optional<AdapterMix> adapters = {};
-  Json template_extra = {};            // merged into the template's context
+  Json template_extra = {};  // merged into the template's context
   // The last message is an assistant's and is continued, not answered.
   bool continues_last = false;
   // Called, from any thread and never under a lock of the stream, when the stream may have become
