@@ -2,35 +2,18 @@
 // multiply-add limit of the same threads measured in the same run.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <vector>
 
 #include "kernels/training.h"
+#include "multiply_add_limit.h"
 #include "ops/gemm.h"
 
 namespace {
 
 using namespace jiang;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double limit_gflops(ThreadPool& pool) {
-  double best = 0;
-  for (int pass = 0; pass < 5; ++pass) {
-    std::vector<int64_t> done(static_cast<size_t>(pool.size()));
-    const double start = seconds();
-    pool.run([&](int thread) {
-      done[static_cast<size_t>(thread)] = kernels::training_table().fma_rounds(3'000'000);
-    });
-    double all = 0;
-    for (const int64_t n : done) all += static_cast<double>(n);
-    best = std::max(best, 2 * all / (seconds() - start) / 1e9);
-  }
-  return best;
-}
+using bench::limit_gflops;
+using bench::seconds;
 
 void fill(TensorView x) {
   uint32_t state = 1;

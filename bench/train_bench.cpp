@@ -4,13 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <vector>
 
 #include "base/json_value.h"
 #include "kernels/training.h"
 #include "model/model.h"
+#include "multiply_add_limit.h"
 #include "train/loss.h"
 #include "train/new_model.h"
 #include "train/objective.h"
@@ -20,10 +20,8 @@
 namespace {
 
 using namespace jiang;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+using bench::limit_gflops;
+using bench::seconds;
 
 struct Decoder {
   const char* name;
@@ -33,21 +31,6 @@ constexpr Decoder kDecoders[] = {
     {"oracle", 256, 768, 6, 4, 4, 8192, 256, 16, 4},
     {"bundled", 256, 1024, 8, 4, 2, 8192, 1024, 4, 1},
 };
-
-double limit_gflops(ThreadPool& pool) {
-  double best = 0;
-  for (int pass = 0; pass < 5; ++pass) {
-    std::vector<int64_t> done(static_cast<size_t>(pool.size()));
-    const double start = seconds();
-    pool.run([&](int thread) {
-      done[static_cast<size_t>(thread)] = kernels::training_table().fma_rounds(3'000'000);
-    });
-    double all = 0;
-    for (const int64_t n : done) all += static_cast<double>(n);
-    best = std::max(best, 2 * all / (seconds() - start) / 1e9);
-  }
-  return best;
-}
 
 void run(const Decoder& shape, ThreadPool& pool, int steps) {
   const Json config = {{"architectures", {"Qwen2ForCausalLM"}},
