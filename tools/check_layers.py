@@ -39,13 +39,22 @@ EXTERNAL = {"nlohmann/": "base", "fmt/": "base", "simdjson": "text", "pcre2": "t
 
 root = pathlib.Path(__file__).resolve().parent.parent
 bad = 0
+types = {}  # two types of one name in one namespace are one type to the linker
 for path in sorted((root / "src").rglob("*.[ch]*")):
     parts = path.relative_to(root / "src").parts
     here = parts[0] if len(parts) > 1 else "cli"
     if here not in MAY_USE:
         print(f"{path}: folder {here} is not in the layer table"); bad += 1
         continue
+    namespace = ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
+        if found := re.match(r"namespace ([\w:]+) \{", line):
+            namespace = found[1]
+        found = re.match(r"(?:struct|class|enum class) (\w+)(?: final)?(?: : [^;]*)? \{", line)
+        if found and path.suffix == ".h":
+            other = types.setdefault((namespace, found[1]), path)
+            if other != path:
+                print(f"{path}:{number}: {found[1]} is also a type in {other}"); bad += 1
         found = re.match(r'#include "([a-z_]+)/', line)
         if found and found[1] in MAY_USE and found[1] != here and found[1] not in MAY_USE[here]:
             print(f"{path}:{number}: {here} must not include {found[1]}"); bad += 1

@@ -11,7 +11,7 @@ EngineOptions evaluation_engine_options() {
   return options;
 }
 
-Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, ModelKind kind) {
+Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, WantedKind kind) {
   TRY(auto source, open_model(flags.model));
   LoadedModel loaded;
   loaded.pool = std::make_unique<ThreadPool>(thread_count(flags.threads));

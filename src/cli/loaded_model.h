@@ -21,6 +21,6 @@ EngineOptions evaluation_engine_options();
 
 // All of it. Shows progress on a terminal.
 Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options,
-                         ModelKind kind = ModelKind::decoder);
+                         WantedKind kind = WantedKind::decoder);
 
 }  // namespace jiang

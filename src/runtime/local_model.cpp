@@ -69,7 +69,7 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
     load_options.adapters.push_back(adapter.path);
   }
   TRY(loaded.model, load_model(loaded.source, pool, load_options));
-  if (options.kind == ModelKind::decoder && loaded.model->config().is_encoder) {
+  if (options.kind == WantedKind::decoder && loaded.model->config().is_encoder) {
     return fail(ErrorKind::invalid_argument,
                 "{} is an encoder: it turns text into vectors and writes none; use 'jiang embed'",
                 loaded.path);

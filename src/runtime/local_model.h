@@ -30,12 +30,12 @@ struct LocalModel {
 };
 
 // An encoder (BERT) has no next token; where one is needed, the error names `jiang embed`.
-enum class ModelKind : uint8_t { any, decoder };
+enum class WantedKind : uint8_t { any, decoder };
 
 struct LocalModelOptions {
   EngineOptions engine = {};
   int32_t context = 0;  // as --ctx asks for it; 0: as its settings or `engine` say
-  ModelKind kind = ModelKind::any;
+  WantedKind kind = WantedKind::any;
   std::vector<AdapterReference> adapters = {};  // loaded with the model; all are on by default
   std::function<void(uint64_t, uint64_t)> progress = {};  // bytes packed, bytes in all
   std::function<void(const std::string&)> note = {};      // packed weights could not be kept: why

@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "agent:";
 
-std::string_view agent_of(std::string_view name) {
-  return name.substr(0, kPrefix.size()) == kPrefix ? name.substr(kPrefix.size())
-                                                   : std::string_view();
-}
-
 // Keeps the model loaded for as long as the answer takes.
 class LeasedStream final : public ChatStream {
  public:
@@ -119,7 +114,7 @@ class AgentBackend final : public ChatBackend {
       return fail(ErrorKind::unsupported, "an agent answers messages, it does not complete text");
     }
     const std::string model = model_of(*agent);
-    if (!agent_of(model).empty()) {
+    if (!AgentSource::agent_of(model).empty()) {
       return fail(ErrorKind::invalid_argument, "the model of agent {} is an agent itself", id_);
     }
     TRY_STATUS(add_parameters(*agent, request));
@@ -134,6 +129,11 @@ class AgentBackend final : public ChatBackend {
 };
 
 }  // namespace
+
+std::string_view AgentSource::agent_of(std::string_view name) {
+  return name.substr(0, kPrefix.size()) == kPrefix ? name.substr(kPrefix.size())
+                                                   : std::string_view();
+}
 
 std::vector<std::string> AgentSource::names() const {
   std::vector<std::string> names;

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/abilities.h"
@@ -21,6 +22,9 @@ class AgentSource final : public BackendSource {
   // an idle agent keeps no model loaded.
   AgentSource(AgentFolder& agents, ModelManager& models, const AgentHost& host)
       : agents_(agents), models_(models), host_(host) {}
+
+  // "poet" of "agent:poet"; "" of every other name.
+  static std::string_view agent_of(std::string_view name);
 
   std::vector<std::string> names() const override;
   bool knows(const std::string& name) const override;

@@ -37,6 +37,7 @@ class Answering final : public std::enable_shared_from_this<Answering> {
   Answering(ServerContext& context, const HttpRequest& request, ResponderPtr responder,
             AnswerJob job)
       : context_(context),
+        caller_(request.caller),
         account_(request.caller.account(request.address)),
         responder_(std::move(responder)),
         job_(std::move(job)) {}
@@ -63,6 +64,7 @@ class Answering final : public std::enable_shared_from_this<Answering> {
   std::function<void()> notifier();
 
   ServerContext& context_;
+  const Caller caller_;
   const std::string account_;
   const ResponderPtr responder_;
   AnswerJob job_;
@@ -101,6 +103,9 @@ void Answering::run() {
     });
   }
   const std::string model = job_.model.empty() ? context_.models.default_model() : job_.model;
+  if (!may_use_model(context_, caller_, model)) {
+    return responder_->post([self, model] { self->fail_with(model_error(no_such_model(model))); });
+  }
   context_.loader.acquire(model, job_.keep_alive, [self](Result<ModelLease> lease) {
     self->responder_->post(
         [self, lease = std::move(lease)]() mutable { self->on_model(std::move(lease)); });
@@ -283,9 +288,13 @@ void answer(ServerContext& context, const RequestPtr& request, const ResponderPt
   std::make_shared<Answering>(context, *request, responder, std::move(job))->run();
 }
 
-void with_model(ServerContext& context, const ResponderPtr& responder, Dialect dialect,
-                const WantedModel& wanted, std::function<void(ModelLease)> work) {
+void with_model(ServerContext& context, const Caller& caller, const ResponderPtr& responder,
+                ApiDialect dialect, const WantedModel& wanted,
+                std::function<void(ModelLease)> work) {
   const std::string name = wanted.name.empty() ? context.models.default_model() : wanted.name;
+  if (!may_use_model(context, caller, name)) {
+    return responder->send(error_response(dialect, model_error(no_such_model(name))));
+  }
   context.loader.acquire(
       name, wanted.keep_alive,
       [&context, responder, dialect, work = std::move(work)](Result<ModelLease> lease) {

@@ -27,7 +27,7 @@ namespace jiang {
 class AnswerFormat {
  public:
   virtual ~AnswerFormat() = default;
-  virtual Dialect dialect() const = 0;
+  virtual ApiDialect dialect() const = 0;
 
   // When the answer has begun; `model` is the name that it was found under.
   virtual void begin(const std::string& model) = 0;
@@ -68,7 +68,8 @@ struct WantedModel {
 };
 // A model for a handler that needs one, on a worker, with the model's errors told in `dialect`.
 // `work` runs on `context.patient` and answers by itself.
-void with_model(ServerContext& context, const ResponderPtr& responder, Dialect dialect,
-                const WantedModel& wanted, std::function<void(ModelLease)> work);
+void with_model(ServerContext& context, const Caller& caller, const ResponderPtr& responder,
+                ApiDialect dialect, const WantedModel& wanted,
+                std::function<void(ModelLease)> work);
 
 }  // namespace jiang

@@ -12,7 +12,7 @@ class MessagesFormat final : public AnswerFormat {
  public:
   explicit MessagesFormat(std::shared_ptr<std::atomic<int32_t>> prompt_tokens)
       : prompt_tokens_(std::move(prompt_tokens)) {}
-  Dialect dialect() const override { return Dialect::anthropic; }
+  ApiDialect dialect() const override { return ApiDialect::anthropic; }
   void begin(const std::string& model) override {
     model_ = model;
     usage_.prompt_tokens = prompt_tokens_->load();
@@ -53,7 +53,7 @@ class MessagesFormat final : public AnswerFormat {
   }
   std::string stream_end() override { return event("message_stop", Json::object()); }
   std::string stream_error(const ApiError& error) override {
-    return "event: error\ndata: " + error_body(Dialect::anthropic, error) + "\n\n";
+    return "event: error\ndata: " + error_body(ApiDialect::anthropic, error) + "\n\n";
   }
 
   void take(int32_t choice, ChatEvent chat_event) override { stream_event(choice, chat_event); }

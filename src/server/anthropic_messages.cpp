@@ -19,7 +19,7 @@ void messages(ServerContext& context, const RequestPtr& request, const Responder
   auto error = parse_object(*request, object);
   if (!error) error = read_fields(object, body, {}, &ignored);
   if (!error) error = read_anthropic_body(body, chat, ignored);
-  if (error) return responder->send(error_response(Dialect::anthropic, *error));
+  if (error) return responder->send(error_response(ApiDialect::anthropic, *error));
   add_ignored(ignored, job.headers);
   job.headers.emplace_back("request-id", request->id);
   job.model = body.model;
@@ -46,23 +46,23 @@ void count_tokens(ServerContext& context, const RequestPtr& request,
   auto error = parse_object(*request, object);
   if (!error) error = read_fields(object, body, {}, &ignored);
   if (!error) error = read_anthropic_prompt(body, chat, ignored);
-  if (error) return responder->send(error_response(Dialect::anthropic, *error));
+  if (error) return responder->send(error_response(ApiDialect::anthropic, *error));
   add_ignored(ignored, headers);
-  with_model(context, responder, Dialect::anthropic, {.name = body.model},
-             [responder, headers, chat = std::move(chat)](const ModelLease& lease) mutable {
-               add_prompt_defaults(lease->defaults(), chat);
-               const auto n = lease->backend().count_tokens(chat);
-               if (!n)
-                 return responder->send(error_response(Dialect::anthropic, api_error(n.error())));
-               responder->send({.body = to_string(Json{{"input_tokens", *n}}), .headers = headers});
-             });
+  with_model(
+      context, request->caller, responder, ApiDialect::anthropic, {.name = body.model},
+      [responder, headers, chat = std::move(chat)](const ModelLease& lease) mutable {
+        add_prompt_defaults(lease->defaults(), chat);
+        const auto n = lease->backend().count_tokens(chat);
+        if (!n) return responder->send(error_response(ApiDialect::anthropic, api_error(n.error())));
+        responder->send({.body = to_string(Json{{"input_tokens", *n}}), .headers = headers});
+      });
 }
 
 }  // namespace
 
 std::vector<Route> anthropic_routes(ServerContext& context) {
-  return {model_route(context, "/v1/messages", Dialect::anthropic, messages),
-          model_route(context, "/v1/messages/count_tokens", Dialect::anthropic, count_tokens)};
+  return {model_route(context, "/v1/messages", ApiDialect::anthropic, messages),
+          model_route(context, "/v1/messages/count_tokens", ApiDialect::anthropic, count_tokens)};
 }
 
 }  // namespace jiang

@@ -386,7 +386,7 @@ void Connection::refuse(int status, const std::string& message) {
   }
   if (!exchange_) exchange_ = std::make_shared<Exchange>(shared_from_this());
   ApiError error{.status = status, .message = message};
-  answer_now(error_response(route_ != nullptr ? route_->dialect : Dialect::openai, error));
+  answer_now(error_response(route_ != nullptr ? route_->dialect : ApiDialect::openai, error));
 }
 
 void Connection::answer_now(HttpResponse response) {
@@ -402,7 +402,7 @@ void Connection::abandon() {
     return shut();
   }
   send(error_response(
-      route_ != nullptr ? route_->dialect : Dialect::openai,
+      route_ != nullptr ? route_->dialect : ApiDialect::openai,
       {.status = 500, .message = "the server gave no answer; this is a bug of jiang"}));
 }
 

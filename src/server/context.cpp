@@ -16,4 +16,20 @@ int32_t Admissions::n_waiting() const {
   return total;
 }
 
+bool may_use_model(const ServerContext& context, const Caller& caller, const std::string& model) {
+  return !context.may_use || context.may_use(caller, model);
+}
+
+Error no_such_model(const std::string& model) {
+  return fail(ErrorKind::not_found, "there is no model {}", model);
+}
+
+std::vector<ModelStatus> models_for(const ServerContext& context, const Caller& caller) {
+  std::vector<ModelStatus> models = context.models.list();
+  std::erase_if(models, [&](const ModelStatus& model) {
+    return !may_use_model(context, caller, model.name);
+  });
+  return models;
+}
+
 }  // namespace jiang

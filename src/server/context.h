@@ -6,8 +6,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "runtime/model_manager.h"
+#include "server/access.h"
 #include "server/admission.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
@@ -38,6 +40,15 @@ struct ServerContext {
   Metrics& metrics;
   std::string version = {};
   std::function<HttpCounters()> http_counters = {};
+  // Whether `caller` may see and use a model: an agent that somebody keeps is no model of others.
+  // Set with the routes, before the first request; empty: all may.
+  std::function<bool(const Caller& caller, const std::string& model)> may_use = {};
 };
+
+bool may_use_model(const ServerContext& context, const Caller& caller, const std::string& model);
+// What such a model is called: it is not told from one that is not there.
+Error no_such_model(const std::string& model);
+// ModelManager::list() without the models that are not the caller's to see.
+std::vector<ModelStatus> models_for(const ServerContext& context, const Caller& caller);
 
 }  // namespace jiang

@@ -96,10 +96,10 @@ ApiError context_overflow(const Error& error, int64_t prompt_tokens, int64_t con
           .numbers = {{"n_prompt_tokens", prompt_tokens}, {"n_ctx", context}}};
 }
 
-std::string error_body(Dialect dialect, const ApiError& error) {
+std::string error_body(ApiDialect dialect, const ApiError& error) {
   Json body;
   switch (dialect) {
-    case Dialect::openai: {
+    case ApiDialect::openai: {
       Json inner = {{"message", error.message},
                     {"type", error.type.empty() ? openai_type(error.status) : error.type.c_str()},
                     {"param", or_null(error.param)},
@@ -108,17 +108,17 @@ std::string error_body(Dialect dialect, const ApiError& error) {
       body = {{"error", std::move(inner)}};
       break;
     }
-    case Dialect::anthropic: {
+    case ApiDialect::anthropic: {
       Json inner = {{"type", anthropic_type(error.status)}, {"message", error.message}};
       add_numbers(inner, error);
       body = {{"type", "error"}, {"error", std::move(inner)}};
       break;
     }
-    case Dialect::ollama:
+    case ApiDialect::ollama:
       body = {{"error", error.message}};
       add_numbers(body, error);
       break;
-    case Dialect::jiang: {
+    case ApiDialect::jiang: {
       Json inner = {{"message", error.message},
                     {"code", error.code.empty() ? openai_type(error.status) : error.code.c_str()},
                     {"param", or_null(error.param)}};
@@ -130,7 +130,7 @@ std::string error_body(Dialect dialect, const ApiError& error) {
   return to_string(body);
 }
 
-HttpResponse error_response(Dialect dialect, const ApiError& error) {
+HttpResponse error_response(ApiDialect dialect, const ApiError& error) {
   HttpResponse response{.status = error.status, .body = error_body(dialect, error)};
   if (error.retry_after > 0)
     response.headers.emplace_back("retry-after", std::to_string(error.retry_after));

@@ -29,8 +29,8 @@ ApiError bad_request(std::string message, std::string param = {}, std::string co
 // A prompt that is longer than the context, with both numbers.
 ApiError context_overflow(const Error& error, int64_t prompt_tokens, int64_t context);
 
-HttpResponse error_response(Dialect dialect, const ApiError& error);
+HttpResponse error_response(ApiDialect dialect, const ApiError& error);
 // The JSON of error_response, for the middle of a stream.
-std::string error_body(Dialect dialect, const ApiError& error);
+std::string error_body(ApiDialect dialect, const ApiError& error);
 
 }  // namespace jiang

@@ -58,11 +58,11 @@ size_t count_headers(const HttpRequest& request, std::string_view name) {
 }
 
 // Before a route is known, the path tells whose form an error should have.
-Dialect dialect_of(std::string_view path) {
-  if (path.substr(0, 5) == "/api/") return Dialect::ollama;
-  if (path.substr(0, 7) == "/jiang/") return Dialect::jiang;
-  if (path.substr(0, 12) == "/v1/messages") return Dialect::anthropic;
-  return Dialect::openai;
+ApiDialect dialect_of(std::string_view path) {
+  if (path.substr(0, 5) == "/api/") return ApiDialect::ollama;
+  if (path.substr(0, 7) == "/jiang/") return ApiDialect::jiang;
+  if (path.substr(0, 12) == "/v1/messages") return ApiDialect::anthropic;
+  return ApiDialect::openai;
 }
 
 bool is_token_list(std::string_view text) {

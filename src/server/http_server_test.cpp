@@ -52,7 +52,7 @@ struct Fixture {
     routes.push_back({"POST", "/echo", Access::open, answer_with(echo)});
     routes.push_back({"GET", "/items/{id}", Access::open, answer_with(echo)});
     routes.push_back({"GET", "/rest/{rest*}", Access::open, answer_with(echo)});
-    routes.push_back({"GET", "/quick", Access::open, answer_with(echo), Dialect::openai,
+    routes.push_back({"GET", "/quick", Access::open, answer_with(echo), ApiDialect::openai,
                       Route::Where::io_thread});
     routes.push_back({"GET", "/throws", Access::open, [](const RequestPtr&, const ResponderPtr&) {
                         throw std::runtime_error("secret detail");

@@ -8,11 +8,11 @@ namespace {
 HttpResponse log_in(Storage& storage, const HttpRequest& request) {
   const auto token = request.query_value("token");
   if (!token || token->empty() || token->size() > 200)
-    return error_response(Dialect::jiang, bad_request("the link has no token", "token"));
+    return error_response(ApiDialect::jiang, bad_request("the link has no token", "token"));
   auto session = storage.users().log_in(*token);
   if (!session) {
     return error_response(
-        Dialect::jiang,
+        ApiDialect::jiang,
         {.status = 401, .message = session.error().message, .code = "link_invalid"});
   }
   HttpResponse response{.status = 303, .content_type = ""};
@@ -33,7 +33,7 @@ std::string session_cookie(const std::string& session, bool is_secure) {
 std::vector<Route> login_routes(Storage& storage) {
   return {{"GET", "/login", Access::open,
            answer_with([&storage](const HttpRequest& request) { return log_in(storage, request); }),
-           Dialect::jiang}};
+           ApiDialect::jiang}};
 }
 
 }  // namespace jiang

@@ -34,7 +34,7 @@ struct DetokenizeBody {
 const Tokenizer* tokenizer_of(const ModelLease& lease, const ResponderPtr& responder) {
   if (lease->chat_model() != nullptr) return &lease->chat_model()->tokenizer();
   responder->send(error_response(
-      Dialect::openai,
+      ApiDialect::openai,
       bad_request("'" + lease->name() + "' is a remote model: its tokens are not known here",
                   "model", "unsupported")));
   return nullptr;
@@ -44,9 +44,9 @@ void tokenize(ServerContext& context, const RequestPtr& request, const Responder
   TokenizeBody body;
   HeaderList headers;
   if (const auto error = read_body(*request, body, headers))
-    return responder->send(error_response(Dialect::openai, *error));
+    return responder->send(error_response(ApiDialect::openai, *error));
   const std::string model = body.model;
-  with_model(context, responder, Dialect::openai, {model},
+  with_model(context, request->caller, responder, ApiDialect::openai, {model},
              [responder, body = std::move(body), headers](const ModelLease& lease) {
                const Tokenizer* tokenizer = tokenizer_of(lease, responder);
                if (tokenizer == nullptr) return;
@@ -77,8 +77,8 @@ void detokenize(ServerContext& context, const RequestPtr& request, const Respond
       error = bad_request("tokens must be a list of token ids", "tokens", "invalid_value");
     ids.push_back(static_cast<TokenId>(number));
   }
-  if (error) return responder->send(error_response(Dialect::openai, *error));
-  with_model(context, responder, Dialect::openai, {body.model},
+  if (error) return responder->send(error_response(ApiDialect::openai, *error));
+  with_model(context, request->caller, responder, ApiDialect::openai, {body.model},
              [responder, ids = std::move(ids), headers](const ModelLease& lease) {
                const Tokenizer* tokenizer = tokenizer_of(lease, responder);
                if (tokenizer == nullptr) return;
@@ -123,7 +123,7 @@ std::vector<Route> native_routes(ServerContext& context) {
                         .content_type = "text/plain; version=0.0.4; charset=utf-8"};
   };
   using Where = Route::Where;
-  const Dialect dialect = Dialect::openai;
+  const ApiDialect dialect = ApiDialect::openai;
   return {
       {"GET", "/health", Access::open, answer_with(health), dialect, Where::io_thread},
       {"GET", "/ready", Access::open,

@@ -28,7 +28,7 @@ class OllamaFormat final : public AnswerFormat {
  public:
   explicit OllamaFormat(OllamaAnswer kind) : kind_(kind) {}
 
-  Dialect dialect() const override { return Dialect::ollama; }
+  ApiDialect dialect() const override { return ApiDialect::ollama; }
   void begin(const std::string& model) override {
     model_ = model;
     began_ = Clock::now();
@@ -57,7 +57,7 @@ class OllamaFormat final : public AnswerFormat {
   }
   std::string stream_end() override { return ""; }
   std::string stream_error(const ApiError& error) override {
-    return error_body(Dialect::ollama, error) + "\n";
+    return error_body(ApiDialect::ollama, error) + "\n";
   }
 
   void take(int32_t, ChatEvent event) override {

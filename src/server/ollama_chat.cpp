@@ -69,10 +69,10 @@ std::optional<ApiError> check_context(LoadedModelEntry& model, int64_t wanted) {
 }
 
 // An empty request loads the model, or with keep_alive 0 lets it go.
-void load_only(ServerContext& context, const ResponderPtr& responder, const CommonBody& body,
-               OllamaAnswer kind) {
+void load_only(ServerContext& context, const Caller& caller, const ResponderPtr& responder,
+               const CommonBody& body, OllamaAnswer kind) {
   const auto refuse = [&](const ApiError& error) {
-    responder->send(error_response(Dialect::ollama, error));
+    responder->send(error_response(ApiDialect::ollama, error));
   };
   WantedModel wanted{.name = body.model};
   if (const auto error = read_keep_alive(body.keep_alive, wanted.keep_alive)) return refuse(*error);
@@ -81,7 +81,7 @@ void load_only(ServerContext& context, const ResponderPtr& responder, const Comm
     if (!unloaded) return refuse(api_error(unloaded.error()));
     return responder->send(ollama_load_answer(kind, body.model, "unload"));
   }
-  with_model(context, responder, Dialect::ollama, wanted,
+  with_model(context, caller, responder, ApiDialect::ollama, wanted,
              [responder, kind, model = body.model](const ModelLease&) {
                responder->send(ollama_load_answer(kind, model, "load"));
              });
@@ -99,7 +99,7 @@ void answer_ollama(ServerContext& context, const RequestPtr& request, const Resp
   if (!error) error = read_keep_alive(body.keep_alive, job.keep_alive);
   if (!error) error = read_ollama_format(body.format, chat.format);
   if (!error) error = read_think(body.think, chat.thinking);
-  if (error) return responder->send(error_response(Dialect::ollama, *error));
+  if (error) return responder->send(error_response(ApiDialect::ollama, *error));
   add_ignored(ignored, headers);
   // -1: without end; -2: until the context is full, which is where both end.
   if (options.num_predict)
@@ -124,10 +124,10 @@ void chat(ServerContext& context, const RequestPtr& request, const ResponderPtr&
   HeaderList headers;
   auto error = read_body(*request, body, headers);
   if (!error && body.messages.empty())
-    return load_only(context, responder, body, OllamaAnswer::chat);
+    return load_only(context, request->caller, responder, body, OllamaAnswer::chat);
   if (!error) error = convert_ollama_messages(body.messages);
   if (!error) error = check_tools(body.tools);
-  if (error) return responder->send(error_response(Dialect::ollama, *error));
+  if (error) return responder->send(error_response(ApiDialect::ollama, *error));
   ChatRequest chat_request;
   chat_request.messages = std::move(body.messages);
   if (!body.tools.empty()) chat_request.tools = std::move(body.tools);
@@ -143,8 +143,9 @@ void generate(ServerContext& context, const RequestPtr& request, const Responder
   GenerateBody body;
   HeaderList headers;
   const auto error = read_body(*request, body, headers);
-  if (error) return responder->send(error_response(Dialect::ollama, *error));
-  if (body.prompt.empty()) return load_only(context, responder, body, OllamaAnswer::generate);
+  if (error) return responder->send(error_response(ApiDialect::ollama, *error));
+  if (body.prompt.empty())
+    return load_only(context, request->caller, responder, body, OllamaAnswer::generate);
   ChatRequest chat_request;
   if (body.raw) {
     chat_request.raw_text = body.prompt;
@@ -161,8 +162,8 @@ void generate(ServerContext& context, const RequestPtr& request, const Responder
 }  // namespace
 
 std::vector<Route> ollama_chat_routes(ServerContext& context) {
-  return {model_route(context, "/api/chat", Dialect::ollama, chat),
-          model_route(context, "/api/generate", Dialect::ollama, generate)};
+  return {model_route(context, "/api/chat", ApiDialect::ollama, chat),
+          model_route(context, "/api/generate", ApiDialect::ollama, generate)};
 }
 
 }  // namespace jiang

@@ -59,17 +59,17 @@ void embed_texts(ServerContext& context, const RequestPtr& request, const Respon
   auto error = read_body(*request, body, headers);
   if (!error) error = read_inputs(body.input, inputs);
   if (!error) error = read_keep_alive(body.keep_alive, wanted.keep_alive);
-  if (error) return responder->send(error_response(Dialect::ollama, *error));
+  if (error) return responder->send(error_response(ApiDialect::ollama, *error));
   wanted.name = body.model;
   const auto begin = Clock::now();
   with_model(
-      context, responder, Dialect::ollama, wanted,
+      context, request->caller, responder, ApiDialect::ollama, wanted,
       [responder, headers, begin, inputs = std::move(inputs),
        dimensions = body.dimensions](const ModelLease& lease) {
         const auto loaded = Clock::now();
         std::vector<Embedding> embeddings;
         if (const auto refused = embed_inputs(*lease, inputs, dimensions, embeddings))
-          return responder->send(error_response(Dialect::ollama, *refused));
+          return responder->send(error_response(ApiDialect::ollama, *refused));
         Json vectors = Json::array();
         int64_t n_tokens = 0;
         for (const Embedding& embedding : embeddings) {
@@ -97,13 +97,13 @@ void embed_prompt(ServerContext& context, const RequestPtr& request,
   if (!error && body.prompt.empty())
     error = bad_request("prompt is missing", "prompt", "missing_field");
   if (!error) error = read_keep_alive(body.keep_alive, wanted.keep_alive);
-  if (error) return responder->send(error_response(Dialect::ollama, *error));
+  if (error) return responder->send(error_response(ApiDialect::ollama, *error));
   wanted.name = body.model;
-  with_model(context, responder, Dialect::ollama, wanted,
+  with_model(context, request->caller, responder, ApiDialect::ollama, wanted,
              [responder, headers, prompt = body.prompt](const ModelLease& lease) {
                std::vector<Embedding> embeddings;
                if (const auto refused = embed_inputs(*lease, {{.text = prompt}}, {}, embeddings))
-                 return responder->send(error_response(Dialect::ollama, *refused));
+                 return responder->send(error_response(ApiDialect::ollama, *refused));
                responder->send({.body = to_string(Json{{"embedding", embeddings[0].vector}}),
                                 .headers = headers});
              });
@@ -112,8 +112,8 @@ void embed_prompt(ServerContext& context, const RequestPtr& request,
 }  // namespace
 
 std::vector<Route> ollama_embed_routes(ServerContext& context) {
-  return {model_route(context, "/api/embed", Dialect::ollama, embed_texts),
-          model_route(context, "/api/embeddings", Dialect::ollama, embed_prompt)};
+  return {model_route(context, "/api/embed", ApiDialect::ollama, embed_texts),
+          model_route(context, "/api/embeddings", ApiDialect::ollama, embed_prompt)};
 }
 
 }  // namespace jiang

@@ -17,7 +17,9 @@ namespace {
 using State = PullManager::State;
 using Phase = PullEvent::Phase;
 
-HttpResponse ollama_error(const ApiError& error) { return error_response(Dialect::ollama, error); }
+HttpResponse ollama_error(const ApiError& error) {
+  return error_response(ApiDialect::ollama, error);
+}
 HttpResponse ollama_error(const Error& error) { return ollama_error(api_error(error)); }
 
 HttpResponse no_model(const std::string& name) {
@@ -51,11 +53,11 @@ std::string ollama_type(std::string type) {
   return type;
 }
 
-HttpResponse tags(const ServerContext& context, const StoreService& service) {
+HttpResponse tags(const ServerContext& context, const StoreService& service, const Caller& caller) {
   std::map<std::string, Manifest> manifests;
   for (Manifest& manifest : service.store.list()) manifests[manifest.name] = std::move(manifest);
   Json models = Json::array();
-  for (const ModelStatus& model : context.models.list()) {
+  for (const ModelStatus& model : models_for(context, caller)) {
     const auto found = manifests.find(model.name);
     const bool is_stored = found != manifests.end();
     models.push_back({{"name", model.name},
@@ -350,7 +352,7 @@ HttpResponse push(const HttpRequest&) {
 
 std::vector<Route> ollama_store_routes(ServerContext& context, const StoreService& service) {
   const auto row = [](const char* method, const char* path, Access access, Handler handler) {
-    return Route{method, path, access, std::move(handler), Dialect::ollama};
+    return Route{method, path, access, std::move(handler), ApiDialect::ollama};
   };
   const auto plain = [&](auto function) {
     return answer_with([&service, function](const HttpRequest& r) { return function(service, r); });
@@ -359,8 +361,9 @@ std::vector<Route> ollama_store_routes(ServerContext& context, const StoreServic
       row("GET", "/api/version", Access::open, answer_with([&context](const HttpRequest&) {
             return HttpResponse{.body = to_string(Json{{"version", context.version}})};
           })),
-      row("GET", "/api/tags", Access::model,
-          answer_with([&](const HttpRequest&) { return tags(context, service); })),
+      row("GET", "/api/tags", Access::model, answer_with([&](const HttpRequest& request) {
+            return tags(context, service, request.caller);
+          })),
       row("GET", "/api/ps", Access::model,
           answer_with([&](const HttpRequest&) { return ps(context, service); })),
       row("POST", "/api/show", Access::model,

@@ -94,7 +94,7 @@ class ChatFormat final : public AnswerFormat {
         include_usage_(include_usage),
         wants_logprobs_(wants_logprobs) {}
 
-  Dialect dialect() const override { return Dialect::openai; }
+  ApiDialect dialect() const override { return ApiDialect::openai; }
   void begin(const std::string& model) override { model_ = model; }
 
   std::string stream_begin() override {
@@ -115,7 +115,7 @@ class ChatFormat final : public AnswerFormat {
     return out + "data: [DONE]\n\n";
   }
   std::string stream_error(const ApiError& error) override {
-    return "data: " + error_body(Dialect::openai, error) + "\n\ndata: [DONE]\n\n";
+    return "data: " + error_body(ApiDialect::openai, error) + "\n\ndata: [DONE]\n\n";
   }
 
   void take(int32_t choice, ChatEvent event) override;
@@ -278,7 +278,7 @@ void chat_completions(ServerContext& context, const RequestPtr& request,
     }
   }
   if (!error) error = to_chat_request(body, chat);
-  if (error) return responder->send(error_response(Dialect::openai, *error));
+  if (error) return responder->send(error_response(ApiDialect::openai, *error));
 
   const auto n = static_cast<size_t>(body.n);
   job.model = body.model;
@@ -294,7 +294,7 @@ void chat_completions(ServerContext& context, const RequestPtr& request,
 }  // namespace
 
 std::vector<Route> openai_chat_routes(ServerContext& context) {
-  return {model_route(context, "/v1/chat/completions", Dialect::openai, chat_completions)};
+  return {model_route(context, "/v1/chat/completions", ApiDialect::openai, chat_completions)};
 }
 
 }  // namespace jiang

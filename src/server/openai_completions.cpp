@@ -90,7 +90,7 @@ class CompletionFormat final : public AnswerFormat {
         wants_logprobs_(wants_logprobs) {
     for (size_t i = 0; i < echoes.size(); ++i) choices_[i].text = std::move(echoes[i]);
   }
-  Dialect dialect() const override { return Dialect::openai; }
+  ApiDialect dialect() const override { return ApiDialect::openai; }
   void begin(const std::string& model) override { model_ = model; }
 
   std::string stream_begin() override {
@@ -127,7 +127,7 @@ class CompletionFormat final : public AnswerFormat {
     return out + "data: [DONE]\n\n";
   }
   std::string stream_error(const ApiError& error) override {
-    return "data: " + error_body(Dialect::openai, error) + "\n\ndata: [DONE]\n\n";
+    return "data: " + error_body(ApiDialect::openai, error) + "\n\ndata: [DONE]\n\n";
   }
 
   void take(int32_t index, ChatEvent event) override {
@@ -246,7 +246,7 @@ void completions(ServerContext& context, const RequestPtr& request, const Respon
         error = bad_request("echo needs prompts of text", "echo", "unsupported");
     }
   }
-  if (error) return responder->send(error_response(Dialect::openai, *error));
+  if (error) return responder->send(error_response(ApiDialect::openai, *error));
 
   std::vector<std::string> echoes;
   for (const ChatRequest& prompt : prompts) {
@@ -270,7 +270,7 @@ void completions(ServerContext& context, const RequestPtr& request, const Respon
 }  // namespace
 
 std::vector<Route> openai_completion_routes(ServerContext& context) {
-  return {model_route(context, "/v1/completions", Dialect::openai, completions)};
+  return {model_route(context, "/v1/completions", ApiDialect::openai, completions)};
 }
 
 }  // namespace jiang

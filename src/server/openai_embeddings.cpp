@@ -76,7 +76,7 @@ void embed_all(const ResponderPtr& responder, LoadedModelEntry& model,
                const HeaderList& headers) {
   std::vector<Embedding> embeddings;
   if (const auto error = embed_inputs(model, inputs, body.dimensions, embeddings))
-    return responder->send(error_response(Dialect::openai, *error));
+    return responder->send(error_response(ApiDialect::openai, *error));
   Json data = Json::array();
   int64_t n_tokens = 0;
   for (const Embedding& embedding : embeddings) {
@@ -99,10 +99,10 @@ void embeddings(ServerContext& context, const RequestPtr& request, const Respond
   std::vector<EmbeddingInput> inputs;
   auto error = read_body(*request, body, headers);
   if (!error) error = read_inputs(body.input, inputs);
-  if (error) return responder->send(error_response(Dialect::openai, *error));
+  if (error) return responder->send(error_response(ApiDialect::openai, *error));
   const WantedModel wanted{.name = body.model};
   with_model(
-      context, responder, Dialect::openai, wanted,
+      context, request->caller, responder, ApiDialect::openai, wanted,
       [responder, body = std::move(body), inputs = std::move(inputs), headers = std::move(headers)](
           const ModelLease& lease) { embed_all(responder, *lease, inputs, body, headers); });
 }
@@ -110,7 +110,7 @@ void embeddings(ServerContext& context, const RequestPtr& request, const Respond
 }  // namespace
 
 std::vector<Route> openai_embedding_routes(ServerContext& context) {
-  return {model_route(context, "/v1/embeddings", Dialect::openai, embeddings)};
+  return {model_route(context, "/v1/embeddings", ApiDialect::openai, embeddings)};
 }
 
 }  // namespace jiang

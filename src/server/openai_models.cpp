@@ -23,9 +23,9 @@ Json model_json(const ModelStatus& model) {
           {"created_at", utc_text(created)}};
 }
 
-HttpResponse list_models(const ServerContext& context) {
+HttpResponse list_models(const ServerContext& context, const Caller& caller) {
   Json data = Json::array();
-  for (const ModelStatus& model : context.models.list()) data.push_back(model_json(model));
+  for (const ModelStatus& model : models_for(context, caller)) data.push_back(model_json(model));
   Json body = {{"object", "list"}, {"data", std::move(data)}, {"has_more", false}};
   const Json& items = body["data"];
   body["first_id"] = items.empty() ? Json() : items.front()["id"];
@@ -33,26 +33,28 @@ HttpResponse list_models(const ServerContext& context) {
   return {.body = to_string(body)};
 }
 
-HttpResponse one_model(const ServerContext& context, const std::string& id) {
-  for (const ModelStatus& model : context.models.list()) {
+HttpResponse one_model(const ServerContext& context, const Caller& caller, const std::string& id) {
+  for (const ModelStatus& model : models_for(context, caller)) {
     if (model.name == id) return {.body = to_string(model_json(model))};
   }
-  return error_response(Dialect::openai, {.status = 404,
-                                          .message = "no model '" + id + "'",
-                                          .code = "model_not_found",
-                                          .param = "model"});
+  return error_response(ApiDialect::openai, {.status = 404,
+                                             .message = "no model '" + id + "'",
+                                             .code = "model_not_found",
+                                             .param = "model"});
 }
 
 }  // namespace
 
 std::vector<Route> openai_model_routes(ServerContext& context) {
-  const auto list = [&context](const HttpRequest&) { return list_models(context); };
+  const auto list = [&context](const HttpRequest& request) {
+    return list_models(context, request.caller);
+  };
   const auto one = [&context](const HttpRequest& request) {
-    return one_model(context, request.params[0]);
+    return one_model(context, request.caller, request.params[0]);
   };
   // Ids with a slash come percent-encoded from most clients, and as they are from some.
-  return {{"GET", "/v1/models", Access::model, answer_with(list), Dialect::openai},
-          {"GET", "/v1/models/{id*}", Access::model, answer_with(one), Dialect::openai}};
+  return {{"GET", "/v1/models", Access::model, answer_with(list), ApiDialect::openai},
+          {"GET", "/v1/models/{id*}", Access::model, answer_with(one), ApiDialect::openai}};
 }
 
 }  // namespace jiang

@@ -177,7 +177,7 @@ std::optional<ApiError> to_chat_request(const ResponseBody& body, ChatRequest& o
 class ResponsesFormat final : public AnswerFormat {
  public:
   explicit ResponsesFormat(Json echoed) : echoed_(std::move(echoed)) {}
-  Dialect dialect() const override { return Dialect::openai; }
+  ApiDialect dialect() const override { return ApiDialect::openai; }
   void begin(const std::string& model) override { model_ = model; }
 
   std::string stream_begin() override {
@@ -373,7 +373,7 @@ void responses(ServerContext& context, const RequestPtr& request, const Responde
   ChatRequest chat;
   auto error = read_body(*request, body, job.headers);
   if (!error) error = to_chat_request(body, chat);
-  if (error) return responder->send(error_response(Dialect::openai, *error));
+  if (error) return responder->send(error_response(ApiDialect::openai, *error));
   Json echoed = {
       {"instructions", body.instructions ? Json(*body.instructions) : Json()},
       {"max_output_tokens", body.max_output_tokens ? Json(*body.max_output_tokens) : Json()},
@@ -398,7 +398,7 @@ void responses(ServerContext& context, const RequestPtr& request, const Responde
 }  // namespace
 
 std::vector<Route> openai_response_routes(ServerContext& context) {
-  return {model_route(context, "/v1/responses", Dialect::openai, responses)};
+  return {model_route(context, "/v1/responses", ApiDialect::openai, responses)};
 }
 
 }  // namespace jiang

@@ -518,6 +518,38 @@ TEST(OpenAiModels, AreASupersetOfBothDialects) {
   EXPECT_EQ(s.get("/v1/models/none").status, 404);
 }
 
+TEST(OpenAiModels, WhatIsNotTheCallersIsNotThereInAnyDialect) {
+  const Json chat = {{"model", "scripted"}, {"max_tokens", 5}, {"messages", user_says("q")}};
+  const Json inputs = {{"model", "scripted"}, {"input", "q"}, {"content", "q"}, {"tokens", {1}}};
+  const struct {
+    const char* path;
+    const Json& body;
+    bool is_known;  // to everybody else
+  } rows[] = {{"/v1/chat/completions", chat, true},      {"/v1/messages", chat, true},
+              {"/v1/messages/count_tokens", chat, true}, {"/api/chat", chat, true},
+              {"/v1/embeddings", inputs, false},         {"/tokenize", inputs, false}};
+  for (const bool is_kept : {false, true}) {
+    TestServer s;
+    s.more_routes = [&](ServerContext& context) {
+      context.may_use = [&](const Caller&, const std::string& model) {
+        return !is_kept || (model != "scripted" && model != "org/slow:tag");
+      };
+      return std::vector<Route>();
+    };
+    s.start();
+    s.models->scripted->events = {TextDelta{"a"}, ChatFinish{}};
+    for (const auto& row : rows) {
+      const int status = s.post(row.path, row.body).status;
+      EXPECT_EQ(status == 404, is_kept) << row.path << " " << status;
+      if (!is_kept && row.is_known) {
+        EXPECT_EQ(status, 200) << row.path;
+      }
+    }
+    EXPECT_EQ(json_of(s.get("/v1/models"))["data"].size(), is_kept ? 1u : 2u);
+    EXPECT_EQ(s.get("/v1/models/org/slow:tag").status, is_kept ? 404 : 200);
+  }
+}
+
 TEST(OpenAiResponses, StreamsTheEventsInTheOrderThatClientsNeed) {
   TestServer s;
   s.start();

@@ -51,12 +51,12 @@ Handler page_handler() {
 std::vector<Route> page_routes() {
   using Where = Route::Where;
   std::vector<Route> routes = {
-      {"GET", "/", Access::open, page_handler(), Dialect::jiang, Where::io_thread}};
+      {"GET", "/", Access::open, page_handler(), ApiDialect::jiang, Where::io_thread}};
   for (const WebAsset& asset : web_assets()) {
     routes.push_back(
         {"GET", "/" + std::string(asset.path), Access::open,
          answer_with([&asset](const HttpRequest& request) { return serve_asset(asset, request); }),
-         Dialect::jiang, Where::io_thread});
+         ApiDialect::jiang, Where::io_thread});
   }
   return routes;
 }

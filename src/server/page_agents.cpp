@@ -44,7 +44,7 @@ Result<AgentSpec> find(PageContext& page, const HttpRequest& request) {
     TRY(const Share share, share_of_visitor(page, request));
     is_visible = share.kind == Share::Kind::agent && share.id == spec->id;
   } else if (is_visible) {
-    is_visible = may_use_agent(page, request, *spec);
+    is_visible = may_use_agent(page, request.caller, *spec);
   }
   if (!is_visible) return fail(ErrorKind::not_found, "there is no such agent");
   return *std::move(spec);
@@ -58,7 +58,7 @@ Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
   }
   Json items = Json::array();
   for (const AgentSpec& spec : page.agents.agents()) {
-    if (only.empty() ? !may_use_agent(page, request, spec) : spec.id != only) continue;
+    if (only.empty() ? !may_use_agent(page, request.caller, spec) : spec.id != only) continue;
     items.push_back(shown(page, request, spec));
   }
   Json errors = Json::array();

@@ -69,7 +69,7 @@ Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
   }
   if (!draft.agent_id.empty()) {
     const auto spec = page.agents.find(draft.agent_id);
-    if (!spec || !(is_visitor(request) || may_use_agent(page, request, *spec))) {
+    if (!spec || !(is_visitor(request) || may_use_agent(page, request.caller, *spec))) {
       return fail(ErrorKind::invalid_argument, "agent_id: there is no such agent");
     }
     draft.agent_id = spec->id;

@@ -1,6 +1,7 @@
 // Agents with hands, over HTTP: programs in the real box, approvals, Stop, what is kept and what
 // comes back.
 #include "base/file.h"
+#include "server/page_support.h"
 #include "server/page_test.h"
 
 namespace jiang {
@@ -305,15 +306,37 @@ TEST_F(HandsTest, AnAgentIsItsOwnersUntilItIsShared) {
        "temporary",
        {{"agent_id", "own"}, {"messages", {{{"role", "user"}, {"content", "q"}}}}},
        404},
+      {"POST",
+       "temporary",
+       {{"model", "agent:own"}, {"messages", {{{"role", "user"}, {"content", "q"}}}}},
+       404},
   };
   for (const auto& row : refused) {
     EXPECT_EQ(call_as(hong, row.method, row.target, row.body).status, row.status)
         << row.method << " " << row.target;
   }
+  const auto may = [&](const char* name, Caller::Kind kind, const std::string& user) {
+    Caller caller;
+    caller.kind = kind;
+    caller.user_id = user;
+    return may_use_model(*page_, caller, name);
+  };
+  const std::string owner = agents_->find("own")->owner;
+  EXPECT_TRUE(may("agent:own", Caller::Kind::user, owner));
+  EXPECT_TRUE(may("agent:own", Caller::Kind::owner, ""));
+  EXPECT_FALSE(may("agent:own", Caller::Kind::user, "hong"));
+  EXPECT_FALSE(may("agent:Own", Caller::Kind::user, "hong")) << "by its name, too";
+  EXPECT_FALSE(may("agent:own", Caller::Kind::keyless, ""));
+  EXPECT_TRUE(may("agent:craftsman", Caller::Kind::keyless, ""));
+  ASSERT_EQ(call("PUT", "agents/mine", {{"name", "Mine"}}).status, 200);
+  EXPECT_TRUE(may("agent:mine", Caller::Kind::keyless, "")) << "the owner's own programs";
+  EXPECT_FALSE(may("agent:mine", Caller::Kind::user, "hong"));
+  EXPECT_TRUE(may("own", Caller::Kind::keyless, "")) << "a model, not an agent";
   ASSERT_EQ(call_as(ming, "POST", "shares", {{"kind", "agent"}, {"id", "own"}, {"level", "server"}})
                 .status,
             201);
   EXPECT_TRUE(sees(hong));
+  EXPECT_TRUE(may("agent:own", Caller::Kind::keyless, ""));
   EXPECT_EQ(call_as(hong, "POST", "conversations", {{"agent_id", "own"}}).status, 201);
   EXPECT_THAT(call_as(hong, "GET", "agents/own").body, Not(HasSubstr("hidden")));
   const Json peek = {{"agent_id", "own"}, {"messages", {{{"role", "user"}, {"content", "q"}}}}};

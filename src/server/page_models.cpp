@@ -37,11 +37,12 @@ Json model_json(PageContext& page, const ModelStatus& status, const std::string&
   return json;
 }
 
-Result<HttpResponse> list(PageContext& page, const HttpRequest&) {
+Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
   const std::string standard = page.models.default_model();
   Json items = Json::array();
   uint64_t used = 0;
   for (const ModelStatus& status : page.models.list()) {
+    if (!may_use_model(page, request.caller, status.name)) continue;
     items.push_back(model_json(page, status, standard));
     used += status.memory_bytes;
   }

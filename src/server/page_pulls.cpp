@@ -54,13 +54,14 @@ HttpResponse start(const StoreService& service, const HttpRequest& request) {
   PullBody body;
   HeaderList headers;
   if (const auto error = read_body(request, body, headers)) {
-    return error_response(Dialect::jiang, *error);
+    return error_response(ApiDialect::jiang, *error);
   }
   if (body.name.empty()) {
-    return error_response(Dialect::jiang, bad_request("name is missing", "name", "missing_field"));
+    return error_response(ApiDialect::jiang,
+                          bad_request("name is missing", "name", "missing_field"));
   }
   const auto id = service.pulls.start(body.name, PullManager::Interest::background);
-  if (!id) return error_response(Dialect::jiang, api_error(id.error()));
+  if (!id) return error_response(ApiDialect::jiang, api_error(id.error()));
   return {.status = 201, .body = to_string(Json{{"pull", *id}}), .headers = headers};
 }
 
@@ -93,7 +94,7 @@ HttpResponse list(const StoreService& service) {
 }
 
 HttpResponse no_pull() {
-  return error_response(Dialect::jiang,
+  return error_response(ApiDialect::jiang,
                         ApiError{.status = 404, .message = "no such pull", .code = "not_found"});
 }
 
@@ -150,7 +151,7 @@ HttpResponse cancel(const StoreService& service, const HttpRequest& request) {
 
 std::vector<Route> page_pull_routes(const StoreService& service) {
   const auto row = [](const char* method, const char* path, Access access, Handler handler) {
-    return Route{method, path, access, std::move(handler), Dialect::jiang};
+    return Route{method, path, access, std::move(handler), ApiDialect::jiang};
   };
   return {
       row("GET", "/jiang/v1/catalogue", Access::model,

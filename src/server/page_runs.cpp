@@ -63,7 +63,7 @@ Result<Recipe> recipe_for(PageContext& page, const HttpRequest& request,
   std::string agents_model;
   if (!agent_id.empty()) {
     const auto agent = page.agents.find(agent_id);
-    if (!agent || !(is_visitor(request) || may_use_agent(page, request, *agent))) {
+    if (!agent || !(is_visitor(request) || may_use_agent(page, request.caller, *agent))) {
       return fail(ErrorKind::not_found, "agent_id: the agent {} is gone", agent_id);
     }
     recipe.system = agent->instructions;
@@ -86,6 +86,9 @@ Result<Recipe> recipe_for(PageContext& page, const HttpRequest& request,
   recipe.settings.erase("system");
   TRY_STATUS(apply_settings(recipe.settings, recipe.request));
   TRY(recipe.model, model_for(page, user_id, model, agents_model));
+  if (!may_use_model(page, request.caller, recipe.model)) {
+    return fail(ErrorKind::not_found, "there is no model {}", recipe.model);
+  }
   return recipe;
 }
 
@@ -317,9 +320,9 @@ void serve_run(PageContext& page, const RequestPtr& request, const ResponderPtr&
   const EventLogPtr log = page.runs.events(request->params[0], request->caller.user_id);
   if (!log) {
     return responder->send(error_response(
-        Dialect::jiang, {.status = 404,
-                         .message = "this run is over and forgotten; the conversation has it",
-                         .code = "run_gone"}));
+        ApiDialect::jiang, {.status = 404,
+                            .message = "this run is over and forgotten; the conversation has it",
+                            .code = "run_gone"}));
   }
   EventReaderOptions options;
   // Last-Event-ID is what an EventSource sends when it comes back by itself.

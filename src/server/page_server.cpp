@@ -1,6 +1,7 @@
 #include "server/page_server.h"
 
 #include "server/agent_source.h"
+#include "server/page_support.h"
 
 namespace jiang {
 
@@ -54,6 +55,9 @@ std::vector<Route> PageServer::routes(ServerContext& context) {
                                       parts.announcements, context.workers, context.patient,
                                       parts.host, ChatFiles(parts.files), context.version,
                                       [&parts] { parts.authenticator.keys_changed(); }});
+  context.may_use = [&page = *parts.context](const Caller& caller, const std::string& model) {
+    return may_use_model(page, caller, model);
+  };
   return page_api_routes(*parts.context);
 }
 

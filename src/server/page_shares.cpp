@@ -27,7 +27,7 @@ Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
   const bool is_agent = kind == "agent";
   if (is_agent) {
     const auto agent = page.agents.find(id);
-    if (!agent || agent->id != id || !may_use_agent(page, request, *agent)) {
+    if (!agent || agent->id != id || !may_use_agent(page, request.caller, *agent)) {
       return fail(ErrorKind::not_found, "there is no agent {}", id);
     }
     if (!agent->built_in && !agent->owner.empty() && !may_change_agent(request, *agent)) {

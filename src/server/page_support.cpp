@@ -1,6 +1,7 @@
 #include "server/page_support.h"
 
 #include "base/suggest.h"
+#include "server/agent_source.h"
 #include "server/errors.h"
 
 namespace jiang {
@@ -25,7 +26,7 @@ HttpResponse page_error(const Error& error) {
   // What the request itself is too large for is 413; a full disk is told as such.
   if (error.kind == ErrorKind::too_large) told.status = 413;
   if (error.kind == ErrorKind::io) told.status = 507;
-  return error_response(Dialect::jiang, told);
+  return error_response(ApiDialect::jiang, told);
 }
 
 Route page_route(std::string method, std::string_view pattern, Access access, PageHandler handler) {
@@ -63,7 +64,7 @@ Route page_stream_route(std::string_view pattern, Access access, Handler handler
   route.method = "GET";
   route.pattern = "/jiang/v1/" + std::string(pattern);
   route.access = access;
-  route.dialect = Dialect::jiang;
+  route.dialect = ApiDialect::jiang;
   route.handler = std::move(handler);
   return route;
 }
@@ -127,9 +128,17 @@ Result<std::string> chosen_model(PageContext& page, const std::string& user_id) 
   return page.models.default_model();
 }
 
+namespace {
+
+bool may_change(const Caller& caller, const AgentSpec& agent) {
+  if (agent.built_in || caller.kind == Caller::Kind::visitor) return false;
+  return caller.kind == Caller::Kind::owner || agent.owner == caller.user_id;
+}
+
+}  // namespace
+
 bool may_change_agent(const HttpRequest& request, const AgentSpec& agent) {
-  if (agent.built_in || is_visitor(request)) return false;
-  return request.caller.kind == Caller::Kind::owner || agent.owner == request.caller.user_id;
+  return may_change(request.caller, agent);
 }
 
 bool may_read_agent(const HttpRequest& request, const AgentSpec& agent) {
@@ -137,14 +146,26 @@ bool may_read_agent(const HttpRequest& request, const AgentSpec& agent) {
   return agent.built_in || agent.owner.empty() || may_change_agent(request, agent);
 }
 
-bool may_use_agent(PageContext& page, const HttpRequest& request, const AgentSpec& agent) {
-  if (agent.built_in || agent.owner.empty() || may_change_agent(request, agent)) return true;
+bool may_use_agent(PageContext& page, const Caller& caller, const AgentSpec& agent) {
+  if (agent.built_in || agent.owner.empty() || may_change(caller, agent)) return true;
+  // Local programs of a server without keys are its owner's.
+  if (caller.kind == Caller::Kind::keyless) {
+    const auto owner = page.storage.users().owner();
+    if (owner && owner->id == agent.owner) return true;
+  }
   const auto shared = page.storage.shares().on_server();
   if (!shared) return false;
   for (const Share& share : *shared) {
     if (share.kind == Share::Kind::agent && share.id == agent.id) return true;
   }
   return false;
+}
+
+bool may_use_model(PageContext& page, const Caller& caller, const std::string& model) {
+  const std::string_view agent = AgentSource::agent_of(model);
+  if (agent.empty()) return true;
+  const auto spec = page.agents.find(agent);
+  return !spec || may_use_agent(page, caller, *spec);
 }
 
 bool is_visitor(const HttpRequest& request) { return request.caller.kind == Caller::Kind::visitor; }

@@ -51,7 +51,9 @@ Result<std::string> chosen_model(PageContext& page, const std::string& user_id);
 
 // Built-in ones, one's own, those of no one, those shared with every user of this server; the
 // server's owner sees all. Visitors are asked about by their share instead.
-bool may_use_agent(PageContext& page, const HttpRequest& request, const AgentSpec& agent);
+bool may_use_agent(PageContext& page, const Caller& caller, const AgentSpec& agent);
+// Of any model's name: "agent:NAME" as that agent, the others are everybody's.
+bool may_use_model(PageContext& page, const Caller& caller, const std::string& model);
 bool may_change_agent(const HttpRequest& request, const AgentSpec& agent);
 // Its instructions: who only chats with it never sees them.
 bool may_read_agent(const HttpRequest& request, const AgentSpec& agent);

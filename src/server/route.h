@@ -14,7 +14,7 @@
 namespace jiang {
 
 // In whose form errors are told.
-enum class Dialect : uint8_t { openai, anthropic, ollama, jiang };
+enum class ApiDialect : uint8_t { openai, anthropic, ollama, jiang };
 
 using Handler = std::function<void(const RequestPtr&, const ResponderPtr&)>;
 
@@ -23,7 +23,7 @@ struct Route {
   std::string pattern;  // "/v1/models/{id}"; "{rest*}" at the end takes what is left, with slashes
   Access access = Access::denied;
   Handler handler;
-  Dialect dialect = Dialect::openai;
+  ApiDialect dialect = ApiDialect::openai;
   // A worker may wait: for a database, a template, a tokenizer. The I/O thread may not.
   enum class Where : uint8_t { worker, io_thread };
   Where where = Where::worker;

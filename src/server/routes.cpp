@@ -29,7 +29,8 @@ constexpr std::vector<Route> (*kFiles[])(ServerContext&) = {
 
 }  // namespace
 
-Route model_route(ServerContext& context, const char* path, Dialect dialect, ModelHandler handler) {
+Route model_route(ServerContext& context, const char* path, ApiDialect dialect,
+                  ModelHandler handler) {
   return {"POST", path, Access::model,
           [&context, handler](const RequestPtr& request, const ResponderPtr& responder) {
             handler(context, request, responder);

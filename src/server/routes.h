@@ -12,6 +12,7 @@ std::vector<Route> all_routes(ServerContext& context);
 
 // The row of a POST that runs a model: for whoever may.
 using ModelHandler = void (*)(ServerContext&, const RequestPtr&, const ResponderPtr&);
-Route model_route(ServerContext& context, const char* path, Dialect dialect, ModelHandler handler);
+Route model_route(ServerContext& context, const char* path, ApiDialect dialect,
+                  ModelHandler handler);
 
 }  // namespace jiang

@@ -38,7 +38,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     return fail(ErrorKind::invalid_argument, "--normalize and --no-normalize exclude each other");
   }
 
-  TRY(const LoadedModel loaded, load(flags, evaluation_engine_options(), ModelKind::any));
+  TRY(const LoadedModel loaded, load(flags, evaluation_engine_options(), WantedKind::any));
   const EmbeddingOptions embedding_options{.pooling = pooling_of(pool),
                                            .normalize = normalize      ? Normalize::yes
                                                         : no_normalize ? Normalize::no
