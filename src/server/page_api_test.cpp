@@ -125,6 +125,34 @@ TEST_F(PageTest, ATemporaryChatLeavesNoRow) {
             "messages");
 }
 
+TEST_F(PageTest, WhatTheModelsFilesSayHoldsUntilSomebodySaysOtherwise) {
+  models_.own().sampling.temperature = 0.25f;
+  models_.own().sampling.top_k = 7;
+  models_.own().stop = {"END"};
+  models_.own().max_tokens = 33;
+  models_.own().system = "be brief";
+  models_.own().first = {{"user", "hi"}, {"assistant", "hello"}};
+  const std::string plain = new_chat();
+  events_of(ask(plain, "q")["run"]);
+  ChatRequest seen = models_.script.requests().back();
+  EXPECT_EQ(seen.sampling.temperature, 0.25f);
+  EXPECT_EQ(seen.sampling.top_k, 7);
+  EXPECT_THAT(seen.stop, ElementsAre("END"));
+  EXPECT_EQ(seen.max_tokens, 33);
+  ASSERT_EQ(seen.messages.size(), 4u);
+  EXPECT_EQ(seen.messages[0]["content"], "be brief");
+  EXPECT_EQ(seen.messages[2]["content"], "hello");
+  EXPECT_EQ(seen.messages[3]["content"], "q");
+  const std::string settled =
+      new_chat({{"settings", {{"temperature", 1.5}, {"max_tokens", 5}, {"system", "in verse"}}}});
+  events_of(ask(settled, "q")["run"]);
+  seen = models_.script.requests().back();
+  EXPECT_EQ(seen.sampling.temperature, 1.5f);
+  EXPECT_EQ(seen.sampling.top_k, 7);
+  EXPECT_EQ(seen.max_tokens, 5);
+  EXPECT_EQ(seen.messages[0]["content"], "in verse");
+}
+
 TEST_F(PageTest, AFailedAnswerSaysWhyAndIsKept) {
   const std::string chat = new_chat();
   const Json asked = ask(chat, "too long");

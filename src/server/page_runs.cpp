@@ -5,6 +5,7 @@
 #include "server/answer_request.h"
 #include "server/errors.h"
 #include "server/page_support.h"
+#include "server/request_defaults.h"
 
 namespace jiang {
 namespace {
@@ -119,6 +120,7 @@ Status start_run(PageContext& page, Beginning beginning, Recipe recipe, const Me
   plan.model = std::move(recipe.model);
   plan.new_title = std::move(beginning.new_title);
   plan.request = std::move(recipe.request);
+  plan.settings = std::move(recipe.settings);
   TRY(auto path, page.storage.conversations().path(beginning.user_id, answer.id));
   const bool continues = !answer.content.empty();
   if (!continues) path.pop_back();
@@ -282,6 +284,7 @@ Result<HttpResponse> temporary(PageContext& page, const HttpRequest& request) {
   plan.answer.model = made.recipe.model;
   plan.model = made.recipe.model;
   plan.request = std::move(made.recipe.request);
+  plan.settings = std::move(made.recipe.settings);
   plan.request.messages = std::move(made.messages);
   plan.agent = std::move(made.recipe.agent);
   const Json answer = {{"run", plan.id}};
@@ -291,7 +294,7 @@ Result<HttpResponse> temporary(PageContext& page, const HttpRequest& request) {
 
 // The exact prompt, for the workbench. Loads the model when it is not loaded.
 Result<HttpResponse> show_prompt(PageContext& page, const HttpRequest& request) {
-  TRY(const FreeRequest made, free_request(page, request));
+  TRY(FreeRequest made, free_request(page, request));
   if (made.recipe.agent_spec && !may_read_agent(request, *made.recipe.agent_spec)) {
     return fail(ErrorKind::invalid_argument, "agent_id: this agent's prompt is its owner's to see");
   }
@@ -300,9 +303,11 @@ Result<HttpResponse> show_prompt(PageContext& page, const HttpRequest& request) 
   if (!chat) {
     return fail(ErrorKind::unsupported, "model: the prompt of a remote model is not known here");
   }
+  made.recipe.request.messages = std::move(made.messages);
+  add_prompt_defaults(lease->defaults(), made.recipe.request);
   Json extra = Json::object();
   if (made.recipe.request.thinking) extra["enable_thinking"] = *made.recipe.request.thinking;
-  TRY(const auto segments, chat->render(made.messages, Json(), true, extra));
+  TRY(const auto segments, chat->render(made.recipe.request.messages, Json(), true, extra));
   Json shown_segments = Json::array();
   for (const PromptSegment& segment : segments) {
     shown_segments.push_back({{"text", segment.text}, {"from_template", segment.from_template}});

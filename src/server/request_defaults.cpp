@@ -1,6 +1,7 @@
 #include "server/request_defaults.h"
 
 #include "base/json_value.h"
+#include "server/answer_request.h"
 
 namespace jiang {
 
@@ -25,6 +26,13 @@ void add_sampling(const ModelDefaults& defaults, const SamplingFields& given, si
   if (request.sampling.seed) *request.sampling.seed += choice;
   request.stop = given.stop.empty() ? defaults.stop : given.stop;
   if (request.max_tokens < 0) request.max_tokens = defaults.max_tokens;
+}
+
+Status add_settings(const ModelDefaults& defaults, const Json& settings, ChatRequest& request) {
+  request.sampling = defaults.sampling;
+  request.stop = defaults.stop;
+  request.max_tokens = defaults.max_tokens;
+  return apply_settings(settings, request);
 }
 
 }  // namespace jiang

@@ -15,5 +15,7 @@ void add_prompt_defaults(const ModelDefaults& defaults, ChatRequest& request);
 // own, the first as it would alone.
 void add_sampling(const ModelDefaults& defaults, const SamplingFields& given, size_t choice,
                   ChatRequest& request);
+// The same for the page's requests: `settings` (docs/api.md) over what the model says.
+Status add_settings(const ModelDefaults& defaults, const Json& settings, ChatRequest& request);
 
 }  // namespace jiang

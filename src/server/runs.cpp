@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "server/chat_files.h"
 #include "server/errors.h"
+#include "server/request_defaults.h"
 #include "server/small_model.h"
 
 namespace jiang {
@@ -156,6 +157,9 @@ void Runs::begin(const RunPtr& run) {
                   Json());
   }
   ChatRequest request = std::move(run->plan.request);
+  add_prompt_defaults((*lease)->defaults(), request);
+  const Status settled = add_settings((*lease)->defaults(), run->plan.settings, request);
+  JIANG_CHECK(settled, "settings of a run are checked before it starts");
   request.notify = [this, weak = std::weak_ptr<Run>(run)] {
     if (const RunPtr notified = weak.lock()) wake(notified);
   };

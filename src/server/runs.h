@@ -46,6 +46,7 @@ struct RunPlan {
   Message answer = {};            // what it begins with; "" but when it is continued
   std::string model = {};
   ChatRequest request = {};
+  Json settings = {};  // checked already; over what the model's own files say
   std::string prompt_hash = {};
   std::string new_title = {};  // told as the first event
   std::optional<RunAgent> agent = {};

@@ -161,6 +161,9 @@ class FakeModels final : public ModelManager {
     ChatBackend& backend() override { return backend_; }
     const ChatModel* chat_model() const override { return nullptr; }
     Engine* engine() override { return nullptr; }
+    const ModelDefaults& defaults() const override { return own; }
+
+    ModelDefaults own = {};
 
    private:
     std::string name_ = "tiny";
@@ -170,16 +173,19 @@ class FakeModels final : public ModelManager {
   Script script;
   uint64_t bytes = 1000;
 
+  // What the model's files say of answers.
+  ModelDefaults& own() { return entry_->own; }
+
   Status add(std::string, std::string) override { return ok(); }
   void add_source(std::shared_ptr<BackendSource>) override {}
   Result<ModelLease> acquire(const std::string& name,
                              std::optional<std::chrono::seconds>) override {
     if (name != "tiny") return fail(ErrorKind::not_found, "there is no model {}", name);
-    return entry_;
+    return ModelLease(entry_);
   }
   std::optional<ModelLease> acquire_loaded(const std::string& name) override {
     if (name != "tiny") return std::nullopt;
-    return entry_;
+    return ModelLease(entry_);
   }
   Status unload(const std::string&) override { return ok(); }
   std::vector<ModelStatus> list() const override {
@@ -189,7 +195,7 @@ class FakeModels final : public ModelManager {
   uint64_t memory_budget() const override { return 1 << 20; }
 
  private:
-  ModelLease entry_ = std::make_shared<Entry>(script);
+  std::shared_ptr<Entry> entry_ = std::make_shared<Entry>(script);
 };
 
 }  // namespace jiang
