@@ -18,7 +18,8 @@ find_node() {
   fi
 }
 
-# npm_ci FOLDER [npm argument...]: installs what its package-lock.json says, once per lock file.
+# npm_ci FOLDER [npm argument...]: installs what its package-lock.json says, once per lock file. After
+# find_node: npm leaves out, without a word, the compiled part of a package whose Node is too old.
 npm_ci() {
   local folder=$1; shift
   local stamp="$folder/node_modules/.jiang-installed" wanted
@@ -26,7 +27,7 @@ npm_ci() {
   # What has more installed (the tests' packages) serves who needs less.
   case "$(cat "$stamp" 2>/dev/null)" in "$wanted" | "${wanted%% *} ") return ;; esac
   say "installing the npm packages of $folder"
-  (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error "$@" >"${TMPDIR:-/tmp}/jiang-npm.log" 2>&1) ||
+  (cd "$folder" && PATH="$(dirname "$NODE"):$PATH" PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error "$@" >"${TMPDIR:-/tmp}/jiang-npm.log" 2>&1) ||
     { tail -5 "${TMPDIR:-/tmp}/jiang-npm.log" >&2; fail "npm ci failed in $folder; is the npm registry reachable?"; }
   echo "$wanted" >"$stamp"
 }

@@ -450,10 +450,8 @@ class Faults(PullCase):
         process = subprocess.Popen([BINARY, "run", "org/tiny", "--raw", "-n", "5"], env=environment(**self.env()),
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.succeeds("rm", "org/tiny", env=self.env())
-        process.stdin.write(b"hello")
-        process.stdin.close()
-        self.assertIn(process.wait(timeout=60), (0, 1))  # not there yet, or there till its end
-        process.stdout.close(), process.stderr.close()
+        process.communicate(b"hello", timeout=60)
+        self.assertIn(process.returncode, (0, 1))  # not there yet, or there till its end
         self.assertEqual(self.blobs(), [])
 
     def test_e19_removing_while_it_is_fetched_anew_leaves_it_whole(self):
