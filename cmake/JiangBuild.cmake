@@ -11,17 +11,21 @@ endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 if(JIANG_SANITIZE AND NOT JIANG_FUZZ)
-  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-Og -g1")
 endif()
 
-# ccache where it is installed; otherwise, as on a newcomer's machine, precompiled headers, which
-# make a first build shorter but defeat ccache and hide a missing #include from its author. -DCCACHE=OFF
-# builds as there.
+# ccache where it is installed; otherwise, as on a newcomer's machine, precompiled headers and several
+# files as one (unity): docs/decisions/0004. -DCCACHE=OFF builds as there.
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 else()
   set(JIANG_PRECOMPILE ON)
+endif()
+if(NOT CCACHE OR JIANG_SANITIZE)
+  set(CMAKE_UNITY_BUILD ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 endif()
 find_program(MOLD mold)
 if(MOLD AND NOT CMAKE_CROSSCOMPILING)
@@ -46,7 +50,7 @@ if((JIANG_SANITIZE OR JIANG_PRECOMPILE) AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU"
 endif()
 if(JIANG_SANITIZE)
   add_compile_options(-fsanitize=${JIANG_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  # g++ takes a third as long for -O1 without the four checks that look at every pointer. The address
+  # g++ takes a third as long without the four checks that look at every pointer. The address
   # sanitizer sees their worst; the fuzz preset (clang) has all of them.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND JIANG_SANITIZE MATCHES undefined)
     add_compile_options(-fno-sanitize=null,alignment,object-size,vptr)

@@ -38,6 +38,13 @@ function(jiang_library name)
     endif()
   endforeach()
 
+  # Files that are rows of a table by design have one set of names: each is compiled alone.
+  file(GLOB rows CONFIGURE_DEPENDS ${folder}/arch/*.cpp ${folder}/commands/*.cpp ${folder}/search/*.cpp
+       ${folder}/tools/*.cpp ${folder}/openai_*.cpp ${folder}/ollama_*.cpp ${folder}/anthropic_*.cpp
+       ${folder}/page_*.cpp)
+  list(FILTER rows EXCLUDE REGEX "_test\\.cpp$")
+  set_source_files_properties(${rows} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+
   if(sources)
     add_library(jiang_${name} STATIC ${sources})
     set(scope PUBLIC)
@@ -53,6 +60,10 @@ function(jiang_library name)
     target_precompile_headers(jiang_base PRIVATE ${JIANG_HOT_HEADERS})
   elseif(JIANG_PRECOMPILE AND sources AND NOT name STREQUAL kernels)
     target_precompile_headers(jiang_${name} REUSE_FROM jiang_base)
+  endif()
+  # Each kernel alone, so that no file's flags or names reach another.
+  if(sources AND name STREQUAL kernels)
+    set_target_properties(jiang_kernels PROPERTIES UNITY_BUILD OFF)
   endif()
 
   if(JIANG_TESTS AND tests)
@@ -88,7 +99,9 @@ function(jiang_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE jiang_test_support)
   # kernels stand alone: without the macros of what base uses, the header would not fit.
-  if(JIANG_PRECOMPILE AND NOT name STREQUAL kernels_test)
+  if(name STREQUAL kernels_test)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
+  elseif(JIANG_PRECOMPILE)
     target_precompile_headers(${name} REUSE_FROM jiang_test_headers)
   endif()
   # One ctest entry per program: hundreds of process starts would cost more than the tests.

@@ -69,15 +69,11 @@ class Places {
   const TomlDocument* document_;
 };
 
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
-
 std::string_view problem_with_avatar(std::string_view avatar) {
   if (avatar.empty()) return "";
-  if (starts_with(avatar, "data:")) {
-    const bool image = starts_with(avatar, "data:image/png;base64,") ||
-                       starts_with(avatar, "data:image/jpeg;base64,");
+  if (avatar.starts_with("data:")) {
+    const bool image = avatar.starts_with("data:image/png;base64,") ||
+                       avatar.starts_with("data:image/jpeg;base64,");
     const std::string_view payload = avatar.substr(std::min(avatar.find(',') + 1, avatar.size()));
     const bool base64 = payload.find_first_not_of(
                             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") ==

@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include "base/ascii.h"
+
 namespace jiang {
 namespace {
 
@@ -12,17 +14,9 @@ std::string_view next_line(std::string_view& text) {
   return line;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
 // How many backticks or tildes open or close a block at this line; 0: none.
 size_t fence_length(std::string_view line) {
-  line = trimmed(line);
+  line = trim_ascii(line);
   if (line.empty() || (line[0] != '`' && line[0] != '~')) return 0;
   size_t n = 0;
   while (n < line.size() && line[n] == line[0]) ++n;
@@ -42,16 +36,16 @@ std::optional<Block> next_block(std::string_view& markdown) {
     const std::string_view opening = next_line(markdown);
     const size_t fence = fence_length(opening);
     if (fence == 0) {
-      if (!trimmed(opening).empty()) block.before = opening;
+      if (!trim_ascii(opening).empty()) block.before = opening;
       continue;
     }
-    const std::string_view info = trimmed(trimmed(opening).substr(fence));
+    const std::string_view info = trim_ascii(trim_ascii(opening).substr(fence));
     block.language = info.substr(0, info.find_first_of(" {"));
     while (!markdown.empty()) {
       const std::string_view line = next_line(markdown);
       const bool is_closed = fence_length(line) >= fence &&
-                             trimmed(line)[0] == trimmed(opening)[0] &&
-                             trimmed(line).substr(fence_length(line)).empty();
+                             trim_ascii(line)[0] == trim_ascii(opening)[0] &&
+                             trim_ascii(line).substr(fence_length(line)).empty();
       if (is_closed) return block;
       block.body.append(line).push_back('\n');
     }

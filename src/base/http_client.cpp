@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "base/ascii.h"
 #include "base/offline.h"
 
 namespace jiang {
@@ -25,20 +26,6 @@ constexpr size_t kMaxIdle = 16;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos) {
-    text.remove_suffix(1);
-  }
-  return text;
 }
 
 // A parsed URL. curl connects to the very object that was checked: no second parser to disagree.
@@ -78,7 +65,7 @@ class Url {
     return out;
   }
   std::string scheme() const { return part(CURLUPART_SCHEME); }
-  std::string host() const { return lower(part(CURLUPART_HOST)); }
+  std::string host() const { return ascii_lower(part(CURLUPART_HOST)); }
   std::string origin() const {
     return scheme() + "://" + host() + ":" + part(CURLUPART_PORT, CURLU_DEFAULT_PORT);
   }
@@ -109,7 +96,7 @@ class Url {
 bool is_credential(std::string_view name) {
   static constexpr std::string_view kNames[] = {"authorization", "cookie",  "proxy-authorization",
                                                 "x-api-key",     "api-key", "x-goog-api-key"};
-  const std::string wanted = lower(name);
+  const std::string wanted = ascii_lower(name);
   return std::find(std::begin(kNames), std::end(kNames), wanted) != std::end(kNames);
 }
 
@@ -152,12 +139,12 @@ size_t on_header(char* text, size_t size, size_t count, void* user) {
         space == std::string_view::npos ? 0 : std::atoi(std::string(line.substr(space)).c_str());
     return n_bytes;
   }
-  const std::string_view content = trim(line);
+  const std::string_view content = trim_ascii(line);
   if (!content.empty()) {
     const size_t colon = content.find(':');
     if (colon != std::string_view::npos) {
-      hop.response.headers.emplace_back(lower(trim(content.substr(0, colon))),
-                                        trim(content.substr(colon + 1)));
+      hop.response.headers.emplace_back(ascii_lower(trim_ascii(content.substr(0, colon))),
+                                        trim_ascii(content.substr(colon + 1)));
     }
     return n_bytes;
   }
@@ -500,7 +487,7 @@ class CurlClient : public HttpClient {
 }  // namespace
 
 std::optional<std::string> HttpClientResponse::header(std::string_view name) const {
-  const std::string wanted = lower(name);
+  const std::string wanted = ascii_lower(name);
   for (const auto& [key, value] : headers) {
     if (key == wanted) return value;
   }

@@ -7,9 +7,6 @@
 namespace jiang {
 namespace {
 
-// The last tokens of a prompt that may hold parts of one character.
-constexpr size_t kCharacterTokens = 8;
-
 // Nine letters and digits: Mistral's templates take no other ids.
 std::string new_call_id() {
   constexpr std::string_view kCharacters =
@@ -32,8 +29,7 @@ AnswerReader::AnswerReader(std::shared_ptr<const Tokenizer> tokenizer, StopStrin
       wants_logprobs_(options.wants_logprobs) {}
 
 void AnswerReader::continue_after(std::span<const TokenId> prompt) {
-  const size_t count = std::min(prompt.size(), kCharacterTokens);
-  for (const TokenId id : prompt.last(count)) decoder_.feed(id);
+  decoder_.continue_after(prompt);
 }
 
 bool AnswerReader::feed(const TokenEvent& token, std::deque<ChatEvent>& out) {

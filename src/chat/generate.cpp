@@ -7,8 +7,6 @@ namespace jiang {
 namespace {
 
 constexpr double kWaitSeconds = 0.05;
-// The last tokens of a prompt that may hold parts of one character.
-constexpr size_t kCharacterTokens = 8;
 
 // Turns tokens into text for the reader, until a stop string or the reader ends it.
 class TextOut {
@@ -17,10 +15,7 @@ class TextOut {
           const std::function<bool(std::string_view)>& on_text)
       : decoder_(chat.assets().tokenizer), stops_(std::move(stops)), on_text_(on_text) {}
 
-  void continue_after(std::span<const TokenId> prompt) {
-    const size_t count = std::min(prompt.size(), kCharacterTokens);
-    for (const TokenId id : prompt.last(count)) decoder_.feed(id);
-  }
+  void continue_after(std::span<const TokenId> prompt) { decoder_.continue_after(prompt); }
 
   // False: no more is wanted.
   bool feed(TokenId id) { return show(stops_.feed(decoder_.feed(id))); }

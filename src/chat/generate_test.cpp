@@ -13,8 +13,8 @@ namespace {
 constexpr int32_t kVocabulary = 262;
 
 // An engine whose model says `text`, byte by byte, and then ends the turn.
-struct Fixture {
-  explicit Fixture(const std::string& text) {
+struct GenerateFixture {
+  explicit GenerateFixture(const std::string& text) {
     TextAssets assets;
     assets.tokenizer = tiny_tokenizer();
     chat = ChatModel::create(assets).value();
@@ -46,7 +46,7 @@ struct Fixture {
 
 TEST(Generate, HandsOutWholeCharactersAndEndsAtTheEndOfTheTurn) {
   const std::string text = "a \xE4\xBD\xA0\xE5\xA5\xBD \xF0\x9F\x98\x80.";
-  Fixture f(text);
+  GenerateFixture f(text);
   const auto generation = f.run();
   ASSERT_TRUE(generation) << generation.error().message;
   EXPECT_EQ(generation->text, text);
@@ -56,7 +56,7 @@ TEST(Generate, HandsOutWholeCharactersAndEndsAtTheEndOfTheTurn) {
 }
 
 TEST(Generate, CutsBeforeAStopString) {
-  Fixture f("one two\nUser: three");
+  GenerateFixture f("one two\nUser: three");
   const auto generation = f.run({.stop = {"\nUser:", "nothing"}});
   ASSERT_TRUE(generation);
   EXPECT_EQ(generation->text, "one two");
@@ -66,14 +66,14 @@ TEST(Generate, CutsBeforeAStopString) {
 }
 
 TEST(Generate, ShowsWhatOnlyBeganLikeAStopString) {
-  Fixture f("one\nUse");
+  GenerateFixture f("one\nUse");
   const auto generation = f.run({.stop = {"\nUser:"}});
   ASSERT_TRUE(generation);
   EXPECT_EQ(f.shown, "one\nUse");
 }
 
 TEST(Generate, StopsWhenTheReaderHasEnough) {
-  Fixture f(std::string(500, 'x'));
+  GenerateFixture f(std::string(500, 'x'));
   f.stop_after = 10;
   const auto generation = f.run();
   ASSERT_TRUE(generation);
@@ -82,7 +82,7 @@ TEST(Generate, StopsWhenTheReaderHasEnough) {
 }
 
 TEST(Generate, StopsAtTheLimitAndKeepsHalfACharacterAsAReplacement) {
-  Fixture f("ab\xE4\xBD\xA0");
+  GenerateFixture f("ab\xE4\xBD\xA0");
   const auto generation = f.run({.max_tokens = 4});
   ASSERT_TRUE(generation);
   EXPECT_EQ(generation->text, "ab\xEF\xBF\xBD");
@@ -117,7 +117,7 @@ class SilentEngine final : public Engine {
 };
 
 TEST(Generate, AsksWhileItWaits) {
-  const Fixture f("");
+  const GenerateFixture f("");
   SilentEngine engine;
   int asked = 0;
   const auto wait = [&](int32_t done, int32_t all) {
@@ -133,7 +133,7 @@ TEST(Generate, AsksWhileItWaits) {
 }
 
 TEST(Generate, RefusesStopStringsThatCannotWork) {
-  Fixture f("x");
+  GenerateFixture f("x");
   EXPECT_FALSE(f.run({.stop = {""}}));
 }
 

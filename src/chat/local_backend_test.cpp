@@ -14,8 +14,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr int32_t kVocabulary = 262;
-constexpr const char* kChatMl =
+constexpr int32_t kLocalVocabulary = 262;
+constexpr const char* kLocalChatMl =
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}"
     "{% if enable_thinking is defined and enable_thinking is false %}{{ "
@@ -31,11 +31,12 @@ struct Answer {
 };
 
 // A backend whose model says `text`, byte by byte, and then ends the turn.
-struct Fixture {
-  explicit Fixture(const std::string& text, ChatRequest asked = {}) : request(std::move(asked)) {
+struct LocalFixture {
+  explicit LocalFixture(const std::string& text, ChatRequest asked = {})
+      : request(std::move(asked)) {
     TextAssets assets;
     assets.tokenizer = tiny_tokenizer();
-    assets.chat_template = kChatMl;
+    assets.chat_template = kLocalChatMl;
     chat = ChatModel::create(assets).value();
     fake->script = chat->tokenizer().encode(text);
     fake->script.push_back(*chat->tokenizer().find("<|im_end|>"));
@@ -70,14 +71,14 @@ struct Fixture {
 
   ChatRequest request;
   ThreadPool pool{1};
-  std::shared_ptr<FakeModel> fake = std::make_shared<FakeModel>(kVocabulary);
+  std::shared_ptr<FakeModel> fake = std::make_shared<FakeModel>(kLocalVocabulary);
   std::optional<ChatModel> chat;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<ChatBackend> backend;
 };
 
 TEST(LocalBackend, SaysTheAnswerAndEndsWithIts) {
-  Fixture f("a \xE4\xBD\xA0\xE5\xA5\xBD.");
+  LocalFixture f("a \xE4\xBD\xA0\xE5\xA5\xBD.");
   const Answer answer = f.run();
   EXPECT_EQ(answer.text, "a \xE4\xBD\xA0\xE5\xA5\xBD.");
   EXPECT_EQ(answer.finish.reason, ChatFinishReason::stop);
@@ -85,7 +86,7 @@ TEST(LocalBackend, SaysTheAnswerAndEndsWithIts) {
 }
 
 TEST(LocalBackend, TellsWhichStopStringEndedTheAnswer) {
-  Fixture f("one two\nUser: three", {.stop = {"nothing", "\nUser:"}});
+  LocalFixture f("one two\nUser: three", {.stop = {"nothing", "\nUser:"}});
   const Answer answer = f.run();
   EXPECT_EQ(answer.text, "one two");
   EXPECT_EQ(answer.finish.reason, ChatFinishReason::stop);
@@ -93,28 +94,28 @@ TEST(LocalBackend, TellsWhichStopStringEndedTheAnswer) {
 }
 
 TEST(LocalBackend, SplitsReasoningFromTheAnswer) {
-  Fixture f("<think>\nlet me see\n</think>\n\nyes </think>");
+  LocalFixture f("<think>\nlet me see\n</think>\n\nyes </think>");
   const Answer answer = f.run();
   EXPECT_EQ(answer.reasoning, "let me see");
   EXPECT_EQ(answer.text, "yes </think>");
 }
 
 TEST(LocalBackend, KnowsThatTheTemplateOpenedTheReasoning) {
-  Fixture f("deep\n</think>\nyes", {.template_extra = {{"opened", true}}});
+  LocalFixture f("deep\n</think>\nyes", {.template_extra = {{"opened", true}}});
   const Answer answer = f.run();
   EXPECT_EQ(answer.reasoning, "deep");
   EXPECT_EQ(answer.text, "yes");
 }
 
 TEST(LocalBackend, TurnsThinkingOffThroughTheTemplate) {
-  Fixture on("yes"), off("yes", {.thinking = false});
+  LocalFixture on("yes"), off("yes", {.thinking = false});
   EXPECT_EQ(on.run().text, "yes");
   EXPECT_EQ(off.run().text, "yes");
   EXPECT_GT(*off.backend->count_tokens(off.request), *on.backend->count_tokens(on.request));
 }
 
 TEST(LocalBackend, LogprobsAreThoseOfTheTokensOfTheText) {
-  Fixture f("abc", {.top_logprobs = 2});
+  LocalFixture f("abc", {.top_logprobs = 2});
   const Answer answer = f.run();
   ASSERT_EQ(answer.logprobs.size(), 3u);
   std::string bytes;
@@ -128,7 +129,7 @@ TEST(LocalBackend, LogprobsAreThoseOfTheTokensOfTheText) {
 }
 
 TEST(LocalBackend, LogprobsOfWhatAStopStringCutAreNotTold) {
-  Fixture f("abXY", {.stop = {"XY"}, .top_logprobs = 0});
+  LocalFixture f("abXY", {.stop = {"XY"}, .top_logprobs = 0});
   const Answer answer = f.run();
   EXPECT_EQ(answer.text, "ab");
   EXPECT_EQ(answer.logprobs.size(), 2u);
@@ -139,32 +140,32 @@ TEST(LocalBackend, ContinuesTheLastMessage) {
   request.messages = user("hi");
   request.messages.push_back({{"role", "assistant"}, {"content", "The answer is "}});
   request.continues_last = true;
-  Fixture f("42", request);
+  LocalFixture f("42", request);
   EXPECT_EQ(f.run().text, "42");
   request.messages.erase(1);
   EXPECT_FALSE(f.backend->start(request));
 }
 
 TEST(LocalBackend, CompletesRawText) {
-  Fixture f(" world", {.raw_text = "hello"});
+  LocalFixture f(" world", {.raw_text = "hello"});
   EXPECT_EQ(*f.backend->count_tokens(f.request), 5);
   EXPECT_EQ(f.run().text, " world");
 }
 
 TEST(LocalBackend, CancelEndsThisStreamOnly) {
-  Fixture f(std::string(3000, 'x'));
+  LocalFixture f(std::string(3000, 'x'));
   auto one = f.backend->start(f.request), other = f.backend->start(f.request);
   ASSERT_TRUE(one && other);
   EXPECT_TRUE((*one)->next_within(-1));
   (*one)->cancel();
-  EXPECT_EQ(Fixture::read(**one).finish.reason, ChatFinishReason::cancelled);
-  const Answer answer = Fixture::read(**other);
+  EXPECT_EQ(LocalFixture::read(**one).finish.reason, ChatFinishReason::cancelled);
+  const Answer answer = LocalFixture::read(**other);
   EXPECT_EQ(answer.finish.reason, ChatFinishReason::stop);
   EXPECT_EQ(answer.text.size(), 3000u);
 }
 
 TEST(LocalBackend, APromptThatIsTooLongIsRefusedAtOnceWithBothNumbers) {
-  Fixture f("x");
+  LocalFixture f("x");
   f.request.messages = user(std::string(10000, 'y').c_str());
   const auto stream = f.backend->start(f.request);
   ASSERT_FALSE(stream);

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/ascii.h"
 #include "base/json_value.h"
 
 namespace jiang {
@@ -16,10 +17,6 @@ constexpr std::array<KnownMarkers, 5> kMarkers = {{{"<think>", "</think>"},
                                                    {"<|inner_prefix|>", "<|inner_suffix|>"},
                                                    {"<seed:think>", "</seed:think>"}}};
 constexpr std::array<std::string_view, 2> kSwitches = {"enable_thinking", "thinking"};
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 bool is_word(char c) {
   return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');

@@ -30,13 +30,13 @@ std::string body_of(const std::string& request) {
   return request.substr(request.find("\r\n\r\n") + 4);
 }
 
-struct Answer {
+struct RemoteAnswer {
   std::string text, reasoning, calls;
   ChatFinish finish;
 };
 
-struct Fixture {
-  Fixture(std::string answer, const char* provider, bool then_stall = false)
+struct RemoteFixture {
+  RemoteFixture(std::string answer, const char* provider, bool then_stall = false)
       : server([answer, then_stall](const std::string&) {
           return LoopbackServer::Answer{answer, then_stall};
         }) {
@@ -50,10 +50,10 @@ struct Fixture {
         {"role": "user", "content": "hi"}])",
                                    "messages");
   }
-  Answer run() {
+  RemoteAnswer run() {
     auto stream = backend->start(request);
     EXPECT_TRUE(stream) << stream.error().message;
-    Answer answer;
+    RemoteAnswer answer;
     while (const auto event = (*stream)->next_within(-1)) {
       if (const auto* text = std::get_if<TextDelta>(&*event)) answer.text += text->text;
       if (const auto* text = std::get_if<ReasoningDelta>(&*event)) answer.reasoning += text->text;
@@ -73,7 +73,7 @@ struct Fixture {
 };
 
 TEST(RemoteBackend, SpeaksOpenAi) {
-  Fixture f(
+  RemoteFixture f(
       sse({R"(data: {"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]})",
            ": ping", R"(data: {"choices":[{"delta":{"reasoning_content":"hm"}}]})",
            R"(data: {"choices":[{"delta":{"content":"Hel"}}]})",
@@ -89,7 +89,7 @@ TEST(RemoteBackend, SpeaksOpenAi) {
   f.request.tool_choice = {.kind = ToolChoice::Kind::named, .name = "f"};
   f.request.max_tokens = 9;
   f.request.stop = {"END"};
-  const Answer answer = f.run();
+  const RemoteAnswer answer = f.run();
   EXPECT_EQ(answer.text, "Hello");
   EXPECT_EQ(answer.reasoning, "hm");
   EXPECT_EQ(answer.calls, "0:c1f;0:{\"a\":1};");
@@ -108,7 +108,7 @@ TEST(RemoteBackend, SpeaksOpenAi) {
 }
 
 TEST(RemoteBackend, SpeaksAnthropic) {
-  Fixture f(
+  RemoteFixture f(
       sse({R"(event: message_start
 data: {"type":"message_start","message":{"usage":{"input_tokens":11,"output_tokens":1}}})",
            R"(event: content_block_delta
@@ -130,7 +130,7 @@ data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","
       R"([{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}])",
       "t");
   f.request.tool_choice = {.kind = ToolChoice::Kind::required};
-  const Answer answer = f.run();
+  const RemoteAnswer answer = f.run();
   EXPECT_EQ(answer.text, "Hi");
   EXPECT_EQ(answer.reasoning, "hm");
   EXPECT_EQ(answer.calls, "0:t1f;0:{\"a\":;0:1};");
@@ -151,10 +151,10 @@ data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","
 TEST(RemoteBackend, ErrorsAreToldWithoutTheKey) {
   const std::string body =
       std::string(R"({"error":{"message":"Incorrect API key provided: )") + kKey + R"("}})";
-  Fixture f("HTTP/1.1 401 Unauthorized\r\ncontent-length: " + std::to_string(body.size()) +
-                "\r\nconnection: close\r\n\r\n" + body,
-            "openai");
-  const Answer answer = f.run();
+  RemoteFixture f("HTTP/1.1 401 Unauthorized\r\ncontent-length: " + std::to_string(body.size()) +
+                      "\r\nconnection: close\r\n\r\n" + body,
+                  "openai");
+  const RemoteAnswer answer = f.run();
   ASSERT_EQ(answer.finish.reason, ChatFinishReason::error);
   EXPECT_THAT(answer.finish.error->message, HasSubstr("401"));
   EXPECT_THAT(answer.finish.error->message, HasSubstr("Incorrect API key"));
@@ -162,14 +162,14 @@ TEST(RemoteBackend, ErrorsAreToldWithoutTheKey) {
 }
 
 TEST(RemoteBackend, AnAnswerThatBreaksOffIsAnError) {
-  Fixture f(sse({R"(data: {"choices":[{"delta":{"content":"Hel"}}]})"}), "openai");
-  const Answer answer = f.run();
+  RemoteFixture f(sse({R"(data: {"choices":[{"delta":{"content":"Hel"}}]})"}), "openai");
+  const RemoteAnswer answer = f.run();
   EXPECT_EQ(answer.text, "Hel");
   EXPECT_EQ(answer.finish.reason, ChatFinishReason::error);
 }
 
 TEST(RemoteBackend, CancelEndsTheStream) {
-  Fixture f(sse({R"(data: {"choices":[{"delta":{"content":"Hel"}}]})"}), "openai", true);
+  RemoteFixture f(sse({R"(data: {"choices":[{"delta":{"content":"Hel"}}]})"}), "openai", true);
   std::atomic<int> n_notified = 0;
   f.request.notify = [&] { ++n_notified; };
   auto stream = f.backend->start(f.request);
@@ -187,7 +187,7 @@ TEST(RemoteBackend, CancelEndsTheStream) {
 }
 
 TEST(RemoteBackend, WhatCannotBeAskedIsRefused) {
-  Fixture f(sse({}), "openai");
+  RemoteFixture f(sse({}), "openai");
   ChatRequest raw = f.request;
   raw.raw_text = "x";
   EXPECT_EQ(f.backend->start(raw).error().kind, ErrorKind::unsupported);
@@ -219,7 +219,7 @@ TEST(RemoteBackend, SamplingIsSentOrRefusedByName) {
        {"anthropic"},
        "together"}};
   for (const char* provider : {"openai", "zhipu", "anthropic", "dashscope"}) {
-    Fixture f(sse({}), provider);
+    RemoteFixture f(sse({}), provider);
     for (const Case& one : cases) {
       ChatRequest request = f.request;
       one.change(request);
@@ -232,7 +232,7 @@ TEST(RemoteBackend, SamplingIsSentOrRefusedByName) {
       }
     }
   }
-  Fixture f(sse({"data: [DONE]"}), "dashscope");
+  RemoteFixture f(sse({"data: [DONE]"}), "dashscope");
   f.request.sampling.top_k = 3;
   f.request.sampling.repeat_penalty = 1.25f;
   f.run();

@@ -1,5 +1,6 @@
 #include "chat/template_traits.h"
 
+#include "base/ascii.h"
 #include "base/json_value.h"
 
 namespace jiang {
@@ -30,10 +31,6 @@ class Probe {
   const ChatTemplate& template_;
   Json context_;
 };
-
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 Json user(Json content) { return {{"role", "user"}, {"content", std::move(content)}}; }
 

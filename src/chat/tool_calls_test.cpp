@@ -36,7 +36,7 @@ const Json& tools() {
   return list;
 }
 
-struct Answer {
+struct ToolAnswer {
   std::string text, reasoning;
   struct Call {
     std::string id, name, arguments;
@@ -45,8 +45,8 @@ struct Answer {
   ChatFinish finish;
 };
 
-struct Fixture {
-  explicit Fixture(const char* source, const std::string& script = "") {
+struct ToolFixture {
+  explicit ToolFixture(const char* source, const std::string& script = "") {
     TextAssets assets;
     TinyTokens tokens;
     tokens.special = {"<s>", "</s>", "<|im_start|>", "<|im_end|>", "[TOOL_CALLS]"};
@@ -64,11 +64,11 @@ struct Fixture {
     request.max_tokens = 300;
     request.sampling = {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 1};
   }
-  Answer run() {
+  ToolAnswer run() {
     fake->script_prompt_length = backend->count_tokens(request).value();
     auto stream = backend->start(request);
     EXPECT_TRUE(stream) << stream.error().message;
-    Answer answer;
+    ToolAnswer answer;
     while (const auto event = (*stream)->next_within(-1)) {
       if (const auto* text = std::get_if<TextDelta>(&*event)) answer.text += text->text;
       if (const auto* text = std::get_if<ReasoningDelta>(&*event)) answer.reasoning += text->text;
@@ -90,9 +90,9 @@ struct Fixture {
   std::unique_ptr<ChatBackend> backend;
 };
 
-void expect_valid(const Answer& answer) {
+void expect_valid(const ToolAnswer& answer) {
   std::set<std::string> ids;
-  for (const Answer::Call& call : answer.calls) {
+  for (const ToolAnswer::Call& call : answer.calls) {
     EXPECT_TRUE(ids.insert(call.id).second);
     const auto arguments = parse_json(call.arguments, "arguments");
     ASSERT_TRUE(arguments) << call.arguments;
@@ -108,18 +108,18 @@ void expect_valid(const Answer& answer) {
 
 TEST(ToolCalls, ChoiceIsEnforced) {
   for (const char* source : {kPlain, kMistral}) {
-    Fixture f(source);
+    ToolFixture f(source);
     for (uint64_t seed = 0; seed < 6; ++seed) {
       f.request.sampling.seed = seed;
       f.request.tool_choice = {.kind = ToolChoice::Kind::required};
-      const Answer required = f.run();
+      const ToolAnswer required = f.run();
       EXPECT_EQ(required.finish.reason, ChatFinishReason::tool_calls) << required.text;
       EXPECT_FALSE(required.calls.empty());
       EXPECT_EQ(required.text, "");
       expect_valid(required);
 
       f.request.tool_choice = {.kind = ToolChoice::Kind::named, .name = "get_weather"};
-      const Answer named = f.run();
+      const ToolAnswer named = f.run();
       ASSERT_EQ(named.calls.size(), 1u);
       EXPECT_EQ(named.calls[0].name, "get_weather");
       expect_valid(named);
@@ -136,12 +136,12 @@ TEST(ToolCalls, ChoiceIsEnforced) {
 }
 
 TEST(ToolCalls, WhatTheModelWantsToSayIsReadThroughItsMarkers) {
-  Fixture f(kMistral,
-            "I look.[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": "
-            "{\"city\": \"Paris\", \"unit\": \"c\"}}]");
+  ToolFixture f(kMistral,
+                "I look.[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": "
+                "{\"city\": \"Paris\", \"unit\": \"c\"}}]");
   EXPECT_TRUE(f.backend->capabilities().tools);
   f.request.sampling.temperature = 0;
-  const Answer answer = f.run();
+  const ToolAnswer answer = f.run();
   EXPECT_EQ(answer.text, "I look.");
   ASSERT_EQ(answer.calls.size(), 1u);
   EXPECT_EQ(answer.calls[0].arguments, R"({"city": "Paris", "unit": "c"})");
@@ -150,7 +150,7 @@ TEST(ToolCalls, WhatTheModelWantsToSayIsReadThroughItsMarkers) {
 }
 
 TEST(ToolCalls, ABadToolOrParameterIsNamed) {
-  Fixture f(kPlain);
+  ToolFixture f(kPlain);
   f.request.tools[0]["function"]["parameters"]["properties"]["city"]["not"] = Json::object();
   EXPECT_THAT(f.backend->start(f.request).error().message,
               HasSubstr("tools[0].function.parameters/properties/city/not"));
@@ -174,19 +174,19 @@ TEST(ToolCalls, ToldInWordsWhereTheTemplateKnowsNone) {
 }
 
 TEST(ToolCalls, FormatsAreEnforced) {
-  Fixture f(kPlain);
+  ToolFixture f(kPlain);
   f.request.tools = nullptr;
   for (uint64_t seed = 0; seed < 5; ++seed) {
     f.request.sampling.seed = seed;
     f.request.format = {.kind = ResponseFormat::Kind::json_object};
-    const Answer any = f.run();
+    const ToolAnswer any = f.run();
     EXPECT_EQ(any.finish.reason, ChatFinishReason::stop);
     const auto object = parse_json(any.text, "answer");
     ASSERT_TRUE(object) << any.text;
     EXPECT_TRUE(object->is_object());
     f.request.format = {.kind = ResponseFormat::Kind::json_schema,
                         .schema = {{"type", "array"}, {"items", {{"type", "integer"}}}}};
-    const Answer array = f.run();
+    const ToolAnswer array = f.run();
     const auto value = parse_json(array.text, "answer");
     ASSERT_TRUE(value) << array.text;
     EXPECT_TRUE(validate_json(f.request.format.schema, *value));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/json_value.h"
 
 namespace jiang {
@@ -9,10 +10,6 @@ namespace {
 
 constexpr const char* kName = "qZ7look";
 constexpr const char* kDescription = "qZ7description";
-
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string rendered(const ChatModel& chat, const Json& messages, const Json& tools) {
   const auto segments = chat.render(messages, tools, false, nullptr);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/file.h"
 #include "base/json_value.h"
 #include "base/suggest.h"
@@ -20,17 +21,11 @@ namespace {
 constexpr const char* kConversationFormat = "jiang-conversation";
 constexpr int kConversationVersion = 1;
 
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\n");
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
-}
-
 // "set parameter x" -> "set", "parameter x"
 std::pair<std::string, std::string> split_word(const std::string& text) {
   const size_t space = text.find_first_of(" \t\n");
   if (space == std::string::npos) return {text, {}};
-  return {text.substr(0, space), trimmed(text.substr(space))};
+  return {text.substr(0, space), std::string(trim_ascii(std::string_view(text).substr(space)))};
 }
 
 Error unknown(const std::string& word, const std::vector<std::string>& known) {
@@ -112,7 +107,7 @@ Status ChatSession::run() {
 }
 
 Result<ChatSession::Next> ChatSession::handle_line(const std::string& text) {
-  const std::string bare = trimmed(text);
+  const std::string bare(trim_ascii(text));
   if (bare.empty()) return Next::go_on;
   if (bare[0] == '/' && bare.find('\n') == std::string::npos) return run_command(bare);
   TRY_STATUS(answer(unquote_multiline(text)));

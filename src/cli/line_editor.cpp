@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/unicode.h"
 
 namespace jiang {
@@ -29,13 +30,6 @@ std::string cleaned(std::string_view text) {
 bool is_word_at(std::string_view text, size_t at) {
   const char32_t c = decode_utf8(text.substr(at)).code_point;
   return is_letter(c) || is_number(c) || is_mark(c) || c == '_';
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 // Columns of one grapheme cluster: never more than a wide character has.
@@ -197,14 +191,14 @@ void LineEditor::recall(bool older) {
 }
 
 bool is_open_multiline(std::string_view text) {
-  text = trimmed(text);
+  text = trim_ascii(text);
   if (text.substr(0, kQuotes.size()) != kQuotes) return false;
   text.remove_prefix(kQuotes.size());
   return text.size() < kQuotes.size() || text.substr(text.size() - kQuotes.size()) != kQuotes;
 }
 
 std::string unquote_multiline(std::string_view text) {
-  const std::string_view inner = trimmed(text);
+  const std::string_view inner = trim_ascii(text);
   if (inner.size() < 2 * kQuotes.size() || inner.substr(0, kQuotes.size()) != kQuotes ||
       is_open_multiline(inner)) {
     return std::string(text);

@@ -16,10 +16,6 @@
 namespace jiang {
 namespace {
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 // 0, or errno.
 int write_all(int descriptor, std::string_view text) {
   while (!text.empty()) {
@@ -37,6 +33,10 @@ int write_all(int descriptor, std::string_view text) {
 }
 
 }  // namespace
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 Status print(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);

@@ -19,6 +19,8 @@ void note_part(std::string_view text);  // the same without '\n'
 // All of stdin. Says on stderr that it waits, when nothing comes for a while.
 Result<std::string> read_stdin(size_t max_bytes);
 
+double now_seconds();  // of a clock that only runs forward
+
 bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();

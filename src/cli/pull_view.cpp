@@ -21,10 +21,6 @@ constexpr double kRedraw = 0.1;   // seconds
 constexpr double kHistory = 8.0;  // seconds that the speed is an average of
 constexpr int kPlainStep = 10;    // percent between plain lines
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 size_t terminal_columns() {
   winsize size = {};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/suggest.h"
 #include "convert/export_plan.h"
 #include "convert/gguf_writer.h"
@@ -18,14 +19,6 @@ namespace {
 // Between two calls of progress(): a second or so of work, and the granularity of cancelling.
 constexpr int64_t kWeightsPerPiece = int64_t{1} << 22;
 constexpr float kLargestF16 = 65504;
-
-bool is_float(Format format) { return weight_format(format).block_size == 1; }
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return lower;
-}
 
 // One tensor of the job.
 struct Task {
@@ -107,8 +100,8 @@ class Job {
       const FormatChoice choice = choice_for(tensor, place);
       task.row.to = choice.format;
       task.row.fallback = choice.fallback;
-      const bool is_anew =
-          !is_float(task.row.from) && !is_float(task.row.to) && task.row.from != task.row.to;
+      const bool is_anew = !weight_format(task.row.from).is_float() &&
+                           !weight_format(task.row.to).is_float() && task.row.from != task.row.to;
       if (is_anew && !options_.allow_requantize) {
         return fail(ErrorKind::invalid_argument,
                     "{}: {} is {} already, and quantising it anew to {} loses twice; start from "
@@ -183,7 +176,7 @@ class Job {
     TRY_STATUS(tell(tensor.name));
     if (tensor.source && options_.before_tensor) TRY_STATUS(options_.before_tensor(*tensor.source));
     // Blocks that stay as they are.
-    if (tensor.source && task.row.from == task.row.to && !is_float(task.row.to)) {
+    if (tensor.source && task.row.from == task.row.to && !weight_format(task.row.to).is_float()) {
       bytes_done_ += task.bytes_in;
       TRY_STATUS(writer.write_tensor(tensor.source->bytes));
       source_.forget(tensor.source->bytes);
@@ -301,7 +294,7 @@ class Job {
 }  // namespace
 
 Result<QuantizeType> find_quantize_type(std::string_view name) {
-  const std::string lower = lower_case(name);
+  const std::string lower = ascii_lower(name);
   if (const Recipe* recipe = find_recipe(lower)) return QuantizeType{recipe->name, recipe->base};
   const std::vector<std::string> known = quantize_type_names();
   const auto close = suggest(lower, known);

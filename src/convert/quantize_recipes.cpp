@@ -115,11 +115,9 @@ bool applies(When when, const TensorPlace& place) {
 
 bool divides(Format format, int64_t cols) { return cols % weight_format(format).block_size == 0; }
 
-bool is_float(Format format) { return weight_format(format).block_size == 1; }
-
 Format wanted(const Recipe& recipe, const TensorPlace& place) {
   const Format base = recipe.base;
-  if (is_float(base)) return base;
+  if (weight_format(base).is_float()) return base;
   if (place.serves_as_output) {
     return base == Format::q8_0 || base == Format::mxfp4 ? Format::q8_0 : Format::q6_k;
   }

@@ -37,7 +37,7 @@ Answer read_all(Stream& stream) {
   return answer;
 }
 
-struct Fixture {
+struct EngineFixture {
   std::shared_ptr<FakeModel> model = std::make_shared<FakeModel>();
   ThreadPool pool{1};
   std::unique_ptr<Engine> engine;
@@ -55,7 +55,7 @@ struct Fixture {
 };
 
 TEST(Engine, AnswersWhatTheModelSays) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   const auto prompt = random_tokens(300, 1);  // more than one chunk
   Stream stream = f.greedy(prompt, 20);
@@ -71,7 +71,7 @@ TEST(Engine, AnswersWhatTheModelSays) {
 TEST(Engine, EveryChunkSizeGivesTheSameAnswer) {
   const auto prompt = random_tokens(100, 2);
   for (const int32_t rows : {1, 3, 7, 99, 100, 101}) {
-    Fixture f;
+    EngineFixture f;
     f.start({.max_sequences = 1, .max_batch_tokens = rows});
     Stream stream = f.greedy(prompt, 10);
     EXPECT_EQ(read_all(stream).ids, f.model->greedy_answer(prompt, 10)) << rows;
@@ -79,7 +79,7 @@ TEST(Engine, EveryChunkSizeGivesTheSameAnswer) {
 }
 
 TEST(Engine, EachOfManyInABatchGetsItsOwnAnswer) {
-  Fixture f;
+  EngineFixture f;
   f.start({.max_sequences = 8, .max_batch_tokens = 16});
   std::vector<std::vector<TokenId>> prompts;
   std::vector<Stream> streams;
@@ -95,13 +95,13 @@ TEST(Engine, EachOfManyInABatchGetsItsOwnAnswer) {
 TEST(Engine, ASeedGivesTheSameTokensAloneAndInABatch) {
   const SamplingParams drawn{.temperature = 1, .seed = 5};
   const auto prompt = random_tokens(30, 3);
-  Fixture alone;
+  EngineFixture alone;
   alone.start();
   Stream stream = alone.submit({.prompt = prompt, .max_tokens = 30, .sampling = drawn});
   const Answer expected = read_all(stream);
   EXPECT_EQ(expected.finish.stats.seed, 5u);
 
-  Fixture crowd;
+  EngineFixture crowd;
   crowd.start({.max_sequences = 8, .max_batch_tokens = 8});
   std::vector<Stream> others;
   for (uint64_t i = 0; i < 5; ++i) others.push_back(crowd.greedy(random_tokens(40, 50 + i), 40));
@@ -110,7 +110,7 @@ TEST(Engine, ASeedGivesTheSameTokensAloneAndInABatch) {
 }
 
 TEST(Engine, WithoutASeedOneIsChosenAndTold) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   Stream first = f.submit({.prompt = {1, 2, 3}, .max_tokens = 20, .sampling = {.temperature = 1}});
   const Answer drawn = read_all(first);
@@ -121,7 +121,7 @@ TEST(Engine, WithoutASeedOneIsChosenAndTold) {
 }
 
 TEST(Engine, APrefixHitChangesNothingButTheCount) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   auto prompt = random_tokens(100, 4);
   Stream first = f.greedy(prompt, 10);
@@ -147,7 +147,7 @@ TEST(Engine, APrefixHitChangesNothingButTheCount) {
 }
 
 TEST(Engine, ARunningSequenceLendsItsPrefix) {
-  Fixture f;
+  EngineFixture f;
   f.model->hold();
   f.start();
   const auto prompt = random_tokens(60, 6);
@@ -165,7 +165,7 @@ TEST(Engine, ARunningSequenceLendsItsPrefix) {
 }
 
 TEST(Engine, WithoutPrefixCacheNothingIsKept) {
-  Fixture f;
+  EngineFixture f;
   f.start({.prefix_cache = false});
   const int64_t free_before = f.engine->stats().free_state_tokens;
   for (int i = 0; i < 2; ++i) {
@@ -176,7 +176,7 @@ TEST(Engine, WithoutPrefixCacheNothingIsKept) {
 }
 
 TEST(Engine, MoreThanTheStateHoldsIsPreemptedAndNeverLost) {
-  Fixture f;
+  EngineFixture f;
   // Room for two and a half sequences of 100 tokens; six want to run.
   f.start({.context = 100, .max_sequences = 6, .kv_tokens = 250, .max_batch_tokens = 24});
   std::vector<std::vector<TokenId>> prompts;
@@ -198,9 +198,9 @@ TEST(Engine, DrawnTokensSurvivePreemption) {
                    .max_tokens = 60,
                    .sampling = {.temperature = 1, .seed = i}};
   };
-  Fixture roomy;
+  EngineFixture roomy;
   roomy.start();
-  Fixture tight;
+  EngineFixture tight;
   tight.start({.context = 100, .max_sequences = 6, .kv_tokens = 130, .prefix_cache = false});
   std::vector<Stream> streams;
   for (uint64_t i = 0; i < 6; ++i) streams.push_back(tight.submit(request(i)));
@@ -212,7 +212,7 @@ TEST(Engine, DrawnTokensSurvivePreemption) {
 }
 
 TEST(Engine, TheContextHasAnExactBorder) {
-  Fixture f;
+  EngineFixture f;
   f.start({.context = 16});
   for (const int32_t length : {1, 15}) {
     const auto prompt = random_tokens(length, 8);
@@ -231,13 +231,13 @@ TEST(Engine, TheContextHasAnExactBorder) {
 }
 
 TEST(Engine, AContextOfOneRefusesEveryPrompt) {
-  Fixture f;
+  EngineFixture f;
   f.start({.context = 1});
   EXPECT_FALSE(f.engine->submit({.prompt = {1}}));
 }
 
 TEST(Engine, BadRequestsAreRefusedAtOnce) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   const auto message = [&](Request request) {
     const auto stream = f.engine->submit(std::move(request));
@@ -252,7 +252,7 @@ TEST(Engine, BadRequestsAreRefusedAtOnce) {
 }
 
 TEST(Engine, AStopTokenEndsTheAnswerAndIsNoPartOfIt) {
-  Fixture f;
+  EngineFixture f;
   const auto prompt = random_tokens(10, 9);
   const auto full = f.model->greedy_answer(prompt, 10);
   f.start();
@@ -265,7 +265,7 @@ TEST(Engine, AStopTokenEndsTheAnswerAndIsNoPartOfIt) {
 }
 
 TEST(Engine, NoTokensAskedForPrefillsOnly) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   Stream stream = f.greedy(random_tokens(20, 10), 0);
   const Answer answer = read_all(stream);
@@ -275,7 +275,7 @@ TEST(Engine, NoTokensAskedForPrefillsOnly) {
 }
 
 TEST(Engine, LogprobsAreOfTheModelsOwnDistribution) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   const std::vector<TokenId> prompt = {5, 6, 7};
   Stream stream = f.submit({.prompt = prompt,
@@ -321,7 +321,7 @@ class EvenTokens final : public Constraint {
 };
 
 TEST(Engine, AConstraintMasksAndEndsTheAnswer) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   for (const float temperature : {0.0f, 1.0f}) {
     Stream stream = f.submit({.prompt = {1, 2, 3},
@@ -336,7 +336,7 @@ TEST(Engine, AConstraintMasksAndEndsTheAnswer) {
 }
 
 TEST(Engine, ABadConstraintFailsItsOwnRequestOnly) {
-  Fixture f;
+  EngineFixture f;
   f.model->hold();
   f.start();
   auto throwing = std::make_shared<EvenTokens>(9);
@@ -357,7 +357,7 @@ TEST(Engine, ABadConstraintFailsItsOwnRequestOnly) {
 }
 
 TEST(Engine, NanLogitsEndTheirRequestWithASentence) {
-  Fixture f;
+  EngineFixture f;
   f.model->nan_at = 50;
   f.model->hold();
   f.start();
@@ -372,7 +372,7 @@ TEST(Engine, NanLogitsEndTheirRequestWithASentence) {
 }
 
 TEST(Engine, AnExceptionFailsTheStepAndTheNextGoesOn) {
-  Fixture f;
+  EngineFixture f;
   f.model->throw_at = 50;
   f.start({.prefix_cache = false});
   const int64_t free_before = f.engine->stats().free_state_tokens;
@@ -386,7 +386,7 @@ TEST(Engine, AnExceptionFailsTheStepAndTheNextGoesOn) {
 }
 
 TEST(Engine, CancelWorksInEveryPhaseAndTouchesNobodyElse) {
-  Fixture f;
+  EngineFixture f;
   f.model->hold();
   f.start({.max_sequences = 2, .max_batch_tokens = 8, .prefix_cache = false});
   const int64_t free_before = f.engine->stats().free_state_tokens;
@@ -420,7 +420,7 @@ TEST(Engine, CancelWorksInEveryPhaseAndTouchesNobodyElse) {
 }
 
 TEST(Engine, ACancelGivesUpTheStepThatNobodyElseIsIn) {
-  Fixture f;
+  EngineFixture f;
   f.model->hold();
   f.start({.max_sequences = 2, .max_batch_tokens = 8, .prefix_cache = false});
   Stream alone = f.greedy(random_tokens(400, 31), 10);
@@ -436,7 +436,7 @@ TEST(Engine, LookupChangesTheNumberOfStepsAndNothingElse) {
   // Two tokens and a hash for a model: texts repeat, and guesses are right one time in two.
   const auto answer = [](bool lookup, float temperature, uint64_t seed, int32_t n_streams,
                          uint64_t* steps, int32_t* right) {
-    Fixture f;
+    EngineFixture f;
     f.model = std::make_shared<FakeModel>(2);
     f.start({.max_sequences = n_streams, .lookup = lookup, .prefix_cache = lookup});
     std::vector<Stream> streams;
@@ -478,7 +478,7 @@ TEST(Engine, LookupChangesTheNumberOfStepsAndNothingElse) {
 
 TEST(Engine, LookupKeepsToTheContextTheStopsAndTheConstraint) {
   for (const bool lookup : {false, true}) {
-    Fixture f;
+    EngineFixture f;
     f.model = std::make_shared<FakeModel>(4);
     f.start({.context = 64, .max_sequences = 1, .lookup = lookup, .prefix_cache = false});
     const auto prompt = random_tokens(40, 50, 4);
@@ -495,7 +495,7 @@ TEST(Engine, LookupKeepsToTheContextTheStopsAndTheConstraint) {
 
 TEST(Engine, ACancelStormLeaksNothing) {
   for (const bool prefix_cache : {false, true}) {
-    Fixture f;
+    EngineFixture f;
     f.start({.context = 64,
              .max_sequences = 4,
              .kv_tokens = 160,
@@ -530,7 +530,7 @@ TEST(Engine, ACancelStormLeaksNothing) {
 }
 
 TEST(Engine, AReaderThatDoesNotReadBlocksNobody) {
-  Fixture f;
+  EngineFixture f;
   f.start({.context = 4096, .max_sequences = 1, .max_batch_tokens = 64});
   // 97 log-probabilities of 8 bytes per event: some 300 events fill its channel.
   Stream deaf =
@@ -545,7 +545,7 @@ TEST(Engine, AReaderThatDoesNotReadBlocksNobody) {
 }
 
 TEST(Engine, EvaluateGivesEveryPositionsOutput) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   const auto ids = random_tokens(150, 40);  // more than one chunk
   const Tensor out = f.engine->evaluate(ids, OutputKind::logits).value();
@@ -560,7 +560,7 @@ TEST(Engine, EvaluateGivesEveryPositionsOutput) {
 }
 
 TEST(Engine, EvaluateRunsBesideStreams) {
-  Fixture f;
+  EngineFixture f;
   f.start();
   Stream stream = f.greedy({1, 2, 3}, 200);
   std::thread evaluator(
@@ -570,7 +570,7 @@ TEST(Engine, EvaluateRunsBesideStreams) {
 }
 
 TEST(Engine, EvaluateRefusesWhatItCannot) {
-  Fixture f;
+  EngineFixture f;
   f.start({.context = 16, .memory_budget = 18000});
   EXPECT_THAT(f.engine->evaluate({}, OutputKind::logits).error().message, HasSubstr("no tokens"));
   EXPECT_THAT(f.engine->evaluate(random_tokens(17, 1), OutputKind::logits).error().message,
@@ -581,7 +581,7 @@ TEST(Engine, EvaluateRefusesWhatItCannot) {
 }
 
 TEST(Engine, TheEngineRefusesAModelBeyondItsBudget) {
-  Fixture f;
+  EngineFixture f;
   const auto refused = Engine::create(f.model, f.pool, {.memory_budget = 1500});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::too_large);
@@ -589,7 +589,7 @@ TEST(Engine, TheEngineRefusesAModelBeyondItsBudget) {
 }
 
 TEST(Engine, ShutdownFinishesStreamsAsCancelled) {
-  Fixture f;
+  EngineFixture f;
   f.start({.max_sequences = 1});
   Stream running = f.greedy({1, 2, 3}, -1);
   Stream waiting = f.greedy({1, 2, 3}, -1);
@@ -600,7 +600,7 @@ TEST(Engine, ShutdownFinishesStreamsAsCancelled) {
 }
 
 TEST(Engine, NextWithinGivesUpAndGoesOn) {
-  Fixture f;
+  EngineFixture f;
   f.model->hold();
   f.start();
   Stream stream = f.greedy({1, 2, 3}, 1);
@@ -616,7 +616,7 @@ TEST(Engine, AReaderThatIsNotifiedNeedsNoThread) {
   std::mutex mutex;  // these outlive the engine, whose thread uses them
   std::condition_variable changed;
   int n_calls = 0;
-  Fixture f;
+  EngineFixture f;
   f.start();
   const auto prompt = random_tokens(50, 6);
   Stream stream = f.submit({.prompt = prompt, .max_tokens = 20, .sampling = kGreedy, .notify = [&] {
@@ -639,7 +639,7 @@ TEST(Engine, AReaderThatIsNotifiedNeedsNoThread) {
 }
 
 TEST(Engine, NotifyMayReadItsOwnStream) {
-  Fixture f;
+  EngineFixture f;
   f.model->hold();
   f.start();
   std::atomic<Stream*> shared = nullptr;
@@ -658,7 +658,7 @@ TEST(Engine, NotifyMayReadItsOwnStream) {
 }
 
 TEST(Engine, ThoseWhoWaitKnowTheirPlace) {
-  Fixture f;
+  EngineFixture f;
   f.start({.max_sequences = 1, .prefix_cache = false});
   Stream running = f.greedy({1, 2, 3}, 2000);
   ASSERT_TRUE(running.next().has_value());
@@ -673,7 +673,7 @@ TEST(Engine, ThoseWhoWaitKnowTheirPlace) {
 }
 
 TEST(Engine, AScriptedModelSaysItsScript) {
-  Fixture f;
+  EngineFixture f;
   f.model->script = {7, 8, 9};
   f.model->script_prompt_length = 2;
   f.start();
@@ -682,7 +682,7 @@ TEST(Engine, AScriptedModelSaysItsScript) {
 }
 
 TEST(Engine, AnEncoderCannotGenerate) {
-  Fixture f;
+  EngineFixture f;
   f.model->mutable_config().is_encoder = true;
   f.start();
   const auto refused = f.engine->submit({.prompt = {1, 2}});

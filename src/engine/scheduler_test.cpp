@@ -14,8 +14,8 @@ namespace {
 using testing::ElementsAre;
 
 // Plays the engine: after a plan, every chunk counts as computed and who has nothing left "draws".
-struct Fixture {
-  explicit Fixture(int64_t capacity, SchedulerOptions options = {})
+struct SchedulerFixture {
+  explicit SchedulerFixture(int64_t capacity, SchedulerOptions options = {})
       : pool(capacity), scheduler(pool, options) {}
 
   Sequence& add(std::vector<TokenId> prompt) {
@@ -47,7 +47,7 @@ struct Fixture {
 };
 
 TEST(Scheduler, PrefillsInChunksOfTheBatch) {
-  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 10});
+  SchedulerFixture f(1000, {.max_sequences = 4, .max_batch_tokens = 10});
   f.add(25, 5);
   EXPECT_THAT(f.step(), ElementsAre(10));
   EXPECT_THAT(f.step(), ElementsAre(10));
@@ -56,7 +56,7 @@ TEST(Scheduler, PrefillsInChunksOfTheBatch) {
 }
 
 TEST(Scheduler, DecodesGoOnBesideALongPrompt) {
-  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 10});
+  SchedulerFixture f(1000, {.max_sequences = 4, .max_batch_tokens = 10});
   f.add(4, 5);
   EXPECT_THAT(f.step(), ElementsAre(4));
   f.add(100, 6);
@@ -65,7 +65,7 @@ TEST(Scheduler, DecodesGoOnBesideALongPrompt) {
 }
 
 TEST(Scheduler, AStepWithDecodesStaysShort) {
-  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 200});
+  SchedulerFixture f(1000, {.max_sequences = 4, .max_batch_tokens = 200});
   f.add(300, 5);
   EXPECT_THAT(f.step(), ElementsAre(200)) << "nobody waits";
   EXPECT_THAT(f.step(), ElementsAre(100));
@@ -74,7 +74,7 @@ TEST(Scheduler, AStepWithDecodesStaysShort) {
 }
 
 TEST(Scheduler, PromptsShareTheBatchAndShortOnesAreThroughFirst) {
-  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 12});
+  SchedulerFixture f(1000, {.max_sequences = 4, .max_batch_tokens = 12});
   f.add(100, 5);
   f.add(3, 6);
   f.add(100, 7);
@@ -83,7 +83,7 @@ TEST(Scheduler, PromptsShareTheBatchAndShortOnesAreThroughFirst) {
 }
 
 TEST(Scheduler, EvenAFullHouseLeavesEachPromptARow) {
-  Fixture f(1000, {.max_sequences = 3, .max_batch_tokens = 3});
+  SchedulerFixture f(1000, {.max_sequences = 3, .max_batch_tokens = 3});
   f.add(1, 5);
   f.add(1, 6);
   f.step();
@@ -92,7 +92,7 @@ TEST(Scheduler, EvenAFullHouseLeavesEachPromptARow) {
 }
 
 TEST(Scheduler, TheQueueIsFirstInFirstOut) {
-  Fixture f(1000, {.max_sequences = 1, .max_batch_tokens = 10});
+  SchedulerFixture f(1000, {.max_sequences = 1, .max_batch_tokens = 10});
   Sequence& first = f.add(5, 5);
   Sequence& second = f.add(2, 6);
   Sequence& third = f.add(2, 7);
@@ -105,7 +105,7 @@ TEST(Scheduler, TheQueueIsFirstInFirstOut) {
 }
 
 TEST(Scheduler, APromptIsAdmittedOnlyWithRoomForAllOfIt) {
-  Fixture f(100, {.max_sequences = 4, .max_batch_tokens = 200, .prefix_cache = false});
+  SchedulerFixture f(100, {.max_sequences = 4, .max_batch_tokens = 200, .prefix_cache = false});
   f.add(60, 5);
   Sequence& big = f.add(60, 6);
   Sequence& small = f.add(2, 7);
@@ -115,7 +115,7 @@ TEST(Scheduler, APromptIsAdmittedOnlyWithRoomForAllOfIt) {
 }
 
 TEST(Scheduler, OutOfStateTheYoungestGoesBackAndTheOldestOn) {
-  Fixture f(40, {.max_sequences = 3, .max_batch_tokens = 40, .prefix_cache = false});
+  SchedulerFixture f(40, {.max_sequences = 3, .max_batch_tokens = 40, .prefix_cache = false});
   Sequence& oldest = f.add(8, 5);
   Sequence& middle = f.add(8, 6);
   Sequence& youngest = f.add(8, 7);
@@ -136,7 +136,7 @@ TEST(Scheduler, OutOfStateTheYoungestGoesBackAndTheOldestOn) {
 }
 
 TEST(Scheduler, KeptStatesAreEvictedBeforeAnyoneIsPreempted) {
-  Fixture f(80, {.max_sequences = 2, .max_batch_tokens = 80});
+  SchedulerFixture f(80, {.max_sequences = 2, .max_batch_tokens = 80});
   Sequence& gone = f.add(40, 5);
   f.step();
   f.scheduler.finish(gone, StateFate::keep);
@@ -150,7 +150,7 @@ TEST(Scheduler, KeptStatesAreEvictedBeforeAnyoneIsPreempted) {
 }
 
 TEST(Scheduler, AForkedSequenceWritesItsOwnBlocks) {
-  Fixture f(200, {.max_sequences = 2, .max_batch_tokens = 80});
+  SchedulerFixture f(200, {.max_sequences = 2, .max_batch_tokens = 80});
   std::vector<TokenId> prompt(30, 5);
   Sequence& first = f.add(prompt);
   f.step();
@@ -165,7 +165,7 @@ TEST(Scheduler, AForkedSequenceWritesItsOwnBlocks) {
 }
 
 TEST(Scheduler, ACommonPrefixIsComputedOnceEvenWhenAllComeAtOnce) {
-  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 50});
+  SchedulerFixture f(1000, {.max_sequences = 4, .max_batch_tokens = 50});
   Sequence& first = f.add(100, 5);
   Sequence& second = f.add(120, 5);
   Sequence& other = f.add(20, 6);
@@ -179,7 +179,7 @@ TEST(Scheduler, ACommonPrefixIsComputedOnceEvenWhenAllComeAtOnce) {
 }
 
 TEST(Scheduler, WaitingForAPrefixEndsWithItsComputer) {
-  Fixture f(1000, {.max_sequences = 4, .max_batch_tokens = 50});
+  SchedulerFixture f(1000, {.max_sequences = 4, .max_batch_tokens = 50});
   Sequence& first = f.add(100, 5);
   Sequence& second = f.add(120, 5);
   EXPECT_THAT(f.step(), ElementsAre(50));
@@ -189,7 +189,7 @@ TEST(Scheduler, WaitingForAPrefixEndsWithItsComputer) {
 }
 
 TEST(Scheduler, AParkedSequenceLeavesItsPlaceAndComesBack) {
-  Fixture f(200, {.max_sequences = 1, .max_batch_tokens = 80});
+  SchedulerFixture f(200, {.max_sequences = 1, .max_batch_tokens = 80});
   Sequence& deaf = f.add(10, 5);
   f.step();
   TokenEvent big;
@@ -207,7 +207,7 @@ TEST(Scheduler, AParkedSequenceLeavesItsPlaceAndComesBack) {
 }
 
 TEST(Scheduler, TheStateOfAParkedSequenceYieldsToOthers) {
-  Fixture f(40, {.max_sequences = 1, .max_batch_tokens = 80});
+  SchedulerFixture f(40, {.max_sequences = 1, .max_batch_tokens = 80});
   Sequence& deaf = f.add(20, 5);
   f.step();
   TokenEvent big;
@@ -223,7 +223,7 @@ TEST(Scheduler, TheStateOfAParkedSequenceYieldsToOthers) {
 }
 
 TEST(Scheduler, WhatExceedsTheWholePoolIsUnfit) {
-  Fixture f(16, {.max_sequences = 2, .max_batch_tokens = 80});
+  SchedulerFixture f(16, {.max_sequences = 2, .max_batch_tokens = 80});
   f.add(20, 5);
   Sequence& fits = f.add(5, 6);
   EXPECT_THAT(f.step(), ElementsAre(5));
@@ -236,7 +236,7 @@ TEST(Scheduler, WhatExceedsTheWholePoolIsUnfit) {
 }
 
 TEST(Scheduler, CancelledOnesLeaveFromEverywhere) {
-  Fixture f(200, {.max_sequences = 1, .max_batch_tokens = 80, .prefix_cache = false});
+  SchedulerFixture f(200, {.max_sequences = 1, .max_batch_tokens = 80, .prefix_cache = false});
   Sequence& running = f.add(10, 5);
   Sequence& waiting = f.add(10, 6);
   f.step();
@@ -252,7 +252,7 @@ TEST(Scheduler, CancelledOnesLeaveFromEverywhere) {
 // Random arrivals, ends and cancellations: no block is lost and everyone gets on.
 TEST(Scheduler, ChurnLosesNoBlockAndStarvesNobody) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    Fixture f(120, {.max_sequences = 5, .max_batch_tokens = 11});
+    SchedulerFixture f(120, {.max_sequences = 5, .max_batch_tokens = 11});
     Random random(seed);
     std::map<Sequence*, int32_t> ends;  // length at which each finishes
     int n_added = 0;

@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kMaxName = 1024;
 constexpr size_t kMaxWord = 200;  // file systems take 255; ".part.journal" and the like come on top
 
-Error bad(std::string_view name, std::string_view why) {
+Error refused(std::string_view name, std::string_view why) {
   std::string shown;
   for (const char c : name.substr(0, 100)) {
     const bool is_plain = static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
@@ -22,26 +22,26 @@ Error bad(std::string_view name, std::string_view why) {
 }  // namespace
 
 Status check_file_name(std::string_view name) {
-  if (name.empty()) return bad(name, "is empty");
-  if (name.size() > kMaxName) return bad(name, "is too long");
-  if (!is_valid_utf8(name)) return bad(name, "is not UTF-8");
+  if (name.empty()) return refused(name, "is empty");
+  if (name.size() > kMaxName) return refused(name, "is too long");
+  if (!is_valid_utf8(name)) return refused(name, "is not UTF-8");
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      return bad(name, "has a control character in it");
+      return refused(name, "has a control character in it");
     }
     // A percent sign means one thing to us and another to whoever decodes it again.
-    if (c == '\\' || c == '%' || c == ':') return bad(name, "has a '\\', '%' or ':' in it");
+    if (c == '\\' || c == '%' || c == ':') return refused(name, "has a '\\', '%' or ':' in it");
   }
   size_t begin = 0;
   while (begin <= name.size()) {
     const size_t slash = std::min(name.find('/', begin), name.size());
     const std::string_view word = name.substr(begin, slash - begin);
-    if (word.empty()) return bad(name, "is absolute or has an empty part");
-    if (word == "." || word == "..") return bad(name, "leaves its folder");
-    if (word.size() > kMaxWord) return bad(name, "is too long");
-    if (word.front() == '-') return bad(name, "begins with '-'");
+    if (word.empty()) return refused(name, "is absolute or has an empty part");
+    if (word == "." || word == "..") return refused(name, "leaves its folder");
+    if (word.size() > kMaxWord) return refused(name, "is too long");
+    if (word.front() == '-') return refused(name, "begins with '-'");
     if (word.back() == '.' || word.back() == ' ' || word.front() == ' ') {
-      return bad(name, "begins or ends with a dot or a space");
+      return refused(name, "begins or ends with a dot or a space");
     }
     begin = slash + 1;
   }
@@ -55,7 +55,7 @@ Status check_file_names(std::span<const std::string> names) {
     std::string folded = name;
     for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const auto [other, is_new] = seen.emplace(std::move(folded), &name);
-    if (!is_new) return bad(name, fmt::format("collides with '{}'", *other->second));
+    if (!is_new) return refused(name, fmt::format("collides with '{}'", *other->second));
   }
   return ok();
 }

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/file.h"
 
 namespace jiang {
@@ -10,14 +11,6 @@ namespace {
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
-}
-
-std::string trimmed(std::string text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
-  while (!text.empty() && is_space(text.back())) text.pop_back();
-  size_t begin = 0;
-  while (begin < text.size() && is_space(text[begin])) ++begin;
-  return text.substr(begin);
 }
 
 Result<std::string> checked_endpoint(std::string text, std::string_view name) {
@@ -32,7 +25,7 @@ Result<std::string> checked_endpoint(std::string text, std::string_view name) {
 
 std::string huggingface_token() {
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
-    if (auto token = trimmed(variable(name)); !token.empty()) return token;
+    if (auto token = std::string(trim_ascii(variable(name))); !token.empty()) return token;
   }
   std::string path = variable("HF_TOKEN_PATH");
   if (path.empty()) {
@@ -42,7 +35,7 @@ std::string huggingface_token() {
     path = home + "/token";
   }
   const auto text = read_file(path, 4096);
-  return text ? trimmed(*text) : "";
+  return std::string(text ? trim_ascii(*text) : "");
 }
 
 bool locale_is_chinese() {
@@ -93,7 +86,8 @@ Result<HubSettings> hub_settings_from_environment() {
     }
   }
   settings.huggingface_token = huggingface_token();
-  settings.modelscope_token = trimmed(variable("MODELSCOPE_API_TOKEN"));
+  const std::string modelscope = variable("MODELSCOPE_API_TOKEN");
+  settings.modelscope_token = trim_ascii(modelscope);
   return settings;
 }
 

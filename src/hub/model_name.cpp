@@ -27,7 +27,7 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-Error bad(std::string_view text, std::string_view why) {
+Error not_a_name(std::string_view text, std::string_view why) {
   return fail(ErrorKind::invalid_argument,
               "'{}' is not a model's name: {}; examples: qwen2:1.5b, ms:org/model, "
               "hf:org/model@revision:q4_k_m, https://host/model.gguf",
@@ -41,7 +41,7 @@ Result<ModelName> parse_url(std::string_view text) {
   const std::string_view path = text.substr(0, text.find_first_of("?#"));
   const std::string_view file = path.substr(path.rfind('/') + 1);
   if (file.size() <= 5 || file.substr(file.size() - 5) != ".gguf") {
-    return bad(text, "of URLs only those of a .gguf file can be fetched");
+    return not_a_name(text, "of URLs only those of a .gguf file can be fetched");
   }
   TRY_STATUS(check_file_name(file));
   name.short_name = std::string(file.substr(0, file.size() - 5));
@@ -96,7 +96,7 @@ Result<ModelName> parse_model_name(std::string_view text) {
   }
   const size_t slash = rest.find('/');
   if (slash == std::string_view::npos) {
-    if (name.hub != Hub::any) return bad(text, "a hub's model is org/model");
+    if (name.hub != Hub::any) return not_a_name(text, "a hub's model is org/model");
     TRY_STATUS(check_store_name(rest));
     name.short_name = std::string(rest);
     return name;
@@ -105,19 +105,19 @@ Result<ModelName> parse_model_name(std::string_view text) {
   const size_t colon = rest.find(':', slash);
   if (colon != std::string_view::npos) {
     name.choice = std::string(rest.substr(colon + 1));
-    if (name.choice.empty()) return bad(text, "nothing follows the ':'");
-    if (!check_file_name(name.choice)) return bad(text, "after ':' comes a file or a type");
+    if (name.choice.empty()) return not_a_name(text, "nothing follows the ':'");
+    if (!check_file_name(name.choice)) return not_a_name(text, "after ':' comes a file or a type");
     rest = rest.substr(0, colon);
   }
   const size_t at = rest.find('@', slash);
   if (at != std::string_view::npos) {
     name.revision = std::string(rest.substr(at + 1));
-    if (!check_file_name(name.revision)) return bad(text, "after '@' comes a revision");
+    if (!check_file_name(name.revision)) return not_a_name(text, "after '@' comes a revision");
     rest = rest.substr(0, at);
   }
   const std::string_view org = rest.substr(0, slash), model = rest.substr(slash + 1);
   if (!is_word(org) || !is_word(model)) {
-    return bad(text, "a hub's model is org/model, of letters, digits, '.', '_' and '-'");
+    return not_a_name(text, "a hub's model is org/model, of letters, digits, '.', '_' and '-'");
   }
   name.repo = std::string(rest);
   TRY_STATUS(check_store_name(name.store_name()));
@@ -136,7 +136,7 @@ Status check_store_name(std::string_view name) {
   }
   if (before == '/' || before == ':' || before == '@') is_good = false;
   if (is_good) return ok();
-  return bad(
+  return not_a_name(
       name,
       "a name has letters, digits, '.', '_', '-' and '+', in parts with ':', '@' or '/' between");
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/json_value.h"
 #include "base/suggest.h"
 #include "base/toml.h"
@@ -40,13 +41,6 @@ std::string upper(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   return out;
-}
-
-std::string_view trim(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 bool is_go_template(std::string_view text) {
@@ -129,7 +123,7 @@ class Reader {
       return value;
     }
     const size_t end = std::min(text_.find('\n', at_), text_.size());
-    std::string_view value = trim(text_.substr(at_, end - at_));
+    std::string_view value = trim_ascii(text_.substr(at_, end - at_));
     while (at_ < end) advance();
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
       value = value.substr(1, value.size() - 2);
@@ -138,7 +132,7 @@ class Reader {
   }
   Status nothing_follows() {
     const size_t end = std::min(text_.find('\n', at_), text_.size());
-    if (trim(text_.substr(at_, end - at_)).empty()) return ok();
+    if (trim_ascii(text_.substr(at_, end - at_)).empty()) return ok();
     return bad("something follows the closing \"\"\"");
   }
 

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/ascii.h"
 #include "base/http_client.h"
 #include "base/json_value.h"
 #include "base/sha256.h"
@@ -120,11 +121,6 @@ Status check_files(const Repository& repository) {
   return ok();
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
 }  // namespace
 
 const RepoFile* Repository::find(std::string_view name) const {
@@ -158,7 +154,7 @@ Result<Repository> parse_modelscope_listing(std::string_view json, const std::st
     TRY(const int64_t size, get_int(entry, "Size", where));
     TRY(file.bytes, checked_size(size, file.name));
     TRY(std::string sha256, get_string_or(entry, "Sha256", "", where));
-    file.sha256 = lower(std::move(sha256));
+    file.sha256 = ascii_lower(std::move(sha256));
     // ModelScope has no commit for the whole repository in this answer, but each file's own: the
     // file as it is now, whatever is pushed while we fetch.
     TRY(file.revision, get_string_or(entry, "Revision", revision, where));
@@ -204,14 +200,14 @@ Result<Repository> parse_huggingface_listing(std::string_view json, const std::s
     }
     if (const Json* lfs = find_member(entry, "lfs"); lfs && lfs->is_object()) {
       TRY(std::string sha256, get_string_or(*lfs, "sha256", "", where));
-      file.sha256 = lower(std::move(sha256));
+      file.sha256 = ascii_lower(std::move(sha256));
       if (find_member(*lfs, "size")) {
         TRY(const int64_t size, get_int(*lfs, "size", where));
         TRY(file.bytes, checked_size(size, file.name));
       }
     } else {
       TRY(std::string id, get_string_or(entry, "blobId", "", where));
-      file.git_id = lower(std::move(id));
+      file.git_id = ascii_lower(std::move(id));
     }
     file.revision = out.revision;
     names.push_back(file.name);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/suggest.h"
 
 namespace jiang {
@@ -34,12 +35,6 @@ constexpr std::array kFolderFiles = {"config.json",
 // Of several GGUF files, when nobody chose: the order of preference.
 constexpr std::array kPreferred = {"q4_k_m", "q4_0", "q4_k_s", "iq4_xs", "iq4_nl", "q5_k_m",
                                    "q5_0",   "q6_k", "q8_0",   "f16",    "bf16"};
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
 
 bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -75,7 +70,7 @@ bool is_in_top_folder(std::string_view name) { return name.find('/') == std::str
 std::vector<const RepoFile*> gguf_files(const Repository& repository) {
   std::vector<const RepoFile*> files;
   for (const RepoFile& file : repository.files) {
-    const std::string name = lower(file.name);
+    const std::string name = ascii_lower(file.name);
     // Of a model that also sees pictures, mmproj is the half that jiang does not compute.
     if (name.ends_with(".gguf") && name.find("mmproj") == std::string::npos) files.push_back(&file);
   }
@@ -179,9 +174,9 @@ Result<FileSelection> select_files(const Repository& repository, std::string_vie
       }
       return gguf_selection(repository, *file);
     }
-    const std::string type = lower(choice);
+    const std::string type = ascii_lower(choice);
     for (const RepoFile* file : ggufs) {
-      if (has_word(lower(file->name), type) && part_number(file->name) <= 1) {
+      if (has_word(ascii_lower(file->name), type) && part_number(file->name) <= 1) {
         return gguf_selection(repository, *file);
       }
     }
@@ -207,7 +202,7 @@ Result<FileSelection> select_files(const Repository& repository, std::string_vie
   if (ggufs.empty()) return no_weights(repository);
   for (const char* type : kPreferred) {
     for (const RepoFile* file : ggufs) {
-      if (has_word(lower(file->name), type) && part_number(file->name) <= 1) {
+      if (has_word(ascii_lower(file->name), type) && part_number(file->name) <= 1) {
         return gguf_selection(repository, *file);
       }
     }

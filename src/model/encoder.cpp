@@ -105,8 +105,8 @@ uint64_t Encoder::weight_bytes() const {
   return bytes;
 }
 
-void request_layer(TensorLoader& loader, const TensorNames& names, const ModelConfig& c, int index,
-                   DecoderLayer& layer) {
+void request_encoder_layer(TensorLoader& loader, const TensorNames& names, const ModelConfig& c,
+                           int index, DecoderLayer& layer) {
   const std::string prefix = fmt::format("{}{}.", names.layer, index);
   const auto name = [&](std::string_view part) { return prefix + std::string(part); };
   const int64_t hidden = c.hidden_size;
@@ -136,7 +136,7 @@ Result<std::shared_ptr<const Model>> build_encoder(const Architecture& architect
   load_norm(loader, model->embedding_norm, config, names.embedding_norm);
   model->layers.resize(static_cast<size_t>(config.num_hidden_layers));
   for (int i = 0; i < config.num_hidden_layers; ++i) {
-    request_layer(loader, names, config, i, model->layers[static_cast<size_t>(i)]);
+    request_encoder_layer(loader, names, config, i, model->layers[static_cast<size_t>(i)]);
   }
   TRY_STATUS(finish(loader));
   model->set_parameter_count(loader.parameter_count());

@@ -12,13 +12,13 @@ namespace {
 
 using kernels::TrainingTable;
 
-// A panel of B (kSlice, gemm_cols) stays in L1 while a block of rows of A passes it; the block of A
-// (kBlockRows, kSlice) stays in L2 while all panels of a tile pass.
-constexpr int64_t kSlice = 256;
+// A panel of B (kGemmSlice, gemm_cols) stays in L1 while a block of rows of A passes it; the block
+// of A (kBlockRows, kGemmSlice) stays in L2 while all panels of a tile pass.
+constexpr int64_t kGemmSlice = 256;
 constexpr int64_t kBlockRows = 96;  // a multiple of every level's gemm_rows
 constexpr int64_t kBlockCols = 256;
 // Below this many products waking the other threads costs more than they save.
-constexpr int64_t kWorthSharing = 1 << 16;
+constexpr int64_t kGemmWorthSharing = 1 << 16;
 
 int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
@@ -31,9 +31,9 @@ void pack_panel(const TrainingTable& table, float* packed, const GemmOperand& b,
                 int64_t index) {
   const int64_t cols = table.gemm_cols;
   const int64_t n_panels = ceil_div(shape.n, cols);
-  const int64_t first_k = index / n_panels * kSlice;
+  const int64_t first_k = index / n_panels * kGemmSlice;
   const int64_t panel = index % n_panels;
-  const int64_t n_k = std::min(kSlice, shape.k - first_k);
+  const int64_t n_k = std::min(kGemmSlice, shape.k - first_k);
   const int64_t first = panel * cols;
   const int64_t n = std::min(cols, shape.n - first);
   float* out = packed + first_k * n_panels * cols + panel * n_k * cols;
@@ -67,8 +67,8 @@ void multiply_tile(const TrainingTable& table, TensorView c, const GemmOperand& 
   const int64_t n_panels = ceil_div(shape.n, cols);
   const int64_t m = std::min(kBlockRows, shape.m - first_row);
   const int64_t last_col = std::min(first_col + kBlockCols, shape.n);
-  for (int64_t first_k = 0; first_k < shape.k; first_k += kSlice) {
-    const int64_t n_k = std::min(kSlice, shape.k - first_k);
+  for (int64_t first_k = 0; first_k < shape.k; first_k += kGemmSlice) {
+    const int64_t n_k = std::min(kGemmSlice, shape.k - first_k);
     kernels::GemmPanel panel{};
     if (a.is_transposed) {
       pack_rows(table, row_memory, a.stored, first_row, m, first_k, n_k);
@@ -129,11 +129,11 @@ void gemm(TensorView c, GemmOperand a, GemmOperand b, GemmMode mode, GemmMemory&
   static_assert(kBlockRows % 12 == 0 && kBlockCols % 32 == 0, "whole tiles of every level");
   const int64_t n_panels = ceil_div(shape.n, table.gemm_cols);
   float* packed = memory.packed(static_cast<size_t>(n_panels * table.gemm_cols * shape.k));
-  constexpr auto kRowFloats = static_cast<size_t>(kBlockRows * kSlice);
+  constexpr auto kRowFloats = static_cast<size_t>(kBlockRows * kGemmSlice);
   const int n_threads = pool.size();
   if (a.is_transposed) memory.of_thread(0, n_threads, kRowFloats);
 
-  const int64_t n_packs = n_panels * ceil_div(shape.k, kSlice);
+  const int64_t n_packs = n_panels * ceil_div(shape.k, kGemmSlice);
   const int64_t row_tiles = ceil_div(shape.m, kBlockRows);
   const int64_t n_tiles = row_tiles * ceil_div(shape.n, kBlockCols);
   const auto pack = [&](size_t begin, size_t end) {
@@ -145,7 +145,7 @@ void gemm(TensorView c, GemmOperand a, GemmOperand b, GemmMode mode, GemmMemory&
                   index / row_tiles * kBlockCols, mode,
                   a.is_transposed ? memory.of_thread(thread, n_threads, kRowFloats) : nullptr);
   };
-  if (n_threads == 1 || shape.m * shape.n * shape.k < kWorthSharing) {
+  if (n_threads == 1 || shape.m * shape.n * shape.k < kGemmWorthSharing) {
     pack(0, static_cast<size_t>(n_packs));
     for (int64_t i = 0; i < n_tiles; ++i) tile(i, 0);
     return;

@@ -31,7 +31,7 @@ template <class Block, class Take>
 void take_blocks(GroupRow& row, const std::byte* from, int n_blocks, Take take) {
   for (int b = 0; b < n_blocks; ++b) {
     const auto block = load_block<Block>(from, b);
-    uint8_t* codes = row.codes + b * kBlock;
+    uint8_t* codes = row.codes + b * kSimpleBlock;
     take(codes, block);
     row.d[b] = block.d;
     if constexpr (requires { block.m; }) row.m[b] = block.m;
@@ -40,14 +40,14 @@ void take_blocks(GroupRow& row, const std::byte* from, int n_blocks, Take take) 
 
 void take_q8_0(GroupRow& row, const std::byte* from, int n) {
   take_blocks<BlockQ8_0>(row, from, n, [](uint8_t* codes, const BlockQ8_0& block) {
-    for (int j = 0; j < kBlock; ++j) codes[j] = static_cast<uint8_t>(block.qs[j] + 128);
+    for (int j = 0; j < kSimpleBlock; ++j) codes[j] = static_cast<uint8_t>(block.qs[j] + 128);
   });
 }
 
 void take_q5_0(GroupRow& row, const std::byte* from, int n) {
   take_blocks<BlockQ5_0>(row, from, n, [](uint8_t* codes, const BlockQ5_0& block) {
     unpack_codes(codes, block);
-    for (int j = 0; j < kBlock; ++j) codes[j] = static_cast<uint8_t>(codes[j] - 16 + 128);
+    for (int j = 0; j < kSimpleBlock; ++j) codes[j] = static_cast<uint8_t>(codes[j] - 16 + 128);
   });
 }
 
@@ -61,7 +61,7 @@ void take_plain(GroupRow& row, const std::byte* from, int n) {
 void take_mxfp4(GroupRow& row, const std::byte* from, int n) {
   for (int b = 0; b < n; ++b) {
     const auto block = load_block<BlockMXFP4>(from, b);
-    unpack_nibbles(row.codes + b * kBlock, block.qs);
+    unpack_nibbles(row.codes + b * kSimpleBlock, block.qs);
     row.d[b] = f32_to_bf16(mxfp4_scale(block.e));  // a power of two: exact
   }
 }
@@ -106,7 +106,7 @@ void take_q2_k(GroupRow& row, const std::byte* from, int) {
 void take_iq4_xs(GroupRow& row, const std::byte* from, int) {
   const auto block = load_block<BlockIQ4_XS>(from, 0);
   for (int s = 0; s < 8; ++s) {
-    unpack_nibbles(row.codes + s * kBlock, block.qs + 16 * s);
+    unpack_nibbles(row.codes + s * kSimpleBlock, block.qs + 16 * s);
     row.sc[s] = static_cast<uint8_t>(iq4_xs_scale(block, s));
   }
   row.d[0] = block.d;
@@ -196,15 +196,16 @@ void pack_integer_panel(std::byte* panel, const Import& import, const std::byte*
   const Scales scales = kernels::scales_of(import.layout);
   const int64_t row_bytes = cols / import.block_size * import.block_bytes;
   GroupRow row;
-  for (int64_t k = 0; k < cols; k += kBlock * kGroupBlocks) {
-    const int n_blocks = static_cast<int>(std::min<int64_t>(kGroupBlocks, (cols - k) / kBlock));
+  for (int64_t k = 0; k < cols; k += kSimpleBlock * kGroupBlocks) {
+    const int n_blocks =
+        static_cast<int>(std::min<int64_t>(kGroupBlocks, (cols - k) / kSimpleBlock));
     auto* header = reinterpret_cast<uint8_t*>(panel);
     uint8_t* codes = header + kernels::header_bytes(scales, n_blocks);
     for (int r = 0; r < n_rows; ++r) {
       import.take(row, rows + r * row_bytes + k / import.block_size * import.block_bytes, n_blocks);
       put_scales(header, scales, n_blocks, r, row);
       for (int b = 0; b < n_blocks; ++b)
-        put_codes(codes + b * lines * kLineBytes, lines, r, row.codes + b * kBlock);
+        put_codes(codes + b * lines * kLineBytes, lines, r, row.codes + b * kSimpleBlock);
     }
     panel += kernels::header_bytes(scales, n_blocks) + n_blocks * lines * kLineBytes;
   }

@@ -10,7 +10,7 @@
 
 namespace jiang {
 
-inline constexpr int kBlock = 32;        // weights of a simple block
+inline constexpr int kSimpleBlock = 32;  // weights of a simple block
 inline constexpr int kSuperBlock = 256;  // weights of a K-quant super-block
 
 template <class Block>
@@ -35,14 +35,14 @@ inline uint16_t scale_to_f16(float scale) {
 
 // 32 four-bit codes: byte j holds code j low and code j + 16 high.
 inline void unpack_nibbles(uint8_t* codes, const uint8_t* packed) {
-  for (int j = 0; j < kBlock / 2; ++j) {
+  for (int j = 0; j < kSimpleBlock / 2; ++j) {
     codes[j] = packed[j] & 15;
-    codes[j + kBlock / 2] = packed[j] >> 4;
+    codes[j + kSimpleBlock / 2] = packed[j] >> 4;
   }
 }
 inline void pack_nibbles(uint8_t* packed, const uint8_t* codes) {
-  for (int j = 0; j < kBlock / 2; ++j) {
-    packed[j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + kBlock / 2] & 15) << 4);
+  for (int j = 0; j < kSimpleBlock / 2; ++j) {
+    packed[j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + kSimpleBlock / 2] & 15) << 4);
   }
 }
 

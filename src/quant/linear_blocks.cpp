@@ -10,25 +10,25 @@ namespace {
 // x = (code - Offset) * d
 template <class Block, int Offset>
 void dequantize_symmetric(float* out, const void* blocks, int64_t n) {
-  uint8_t codes[kBlock];
-  for (int64_t i = 0; i < n / kBlock; ++i, out += kBlock) {
+  uint8_t codes[kSimpleBlock];
+  for (int64_t i = 0; i < n / kSimpleBlock; ++i, out += kSimpleBlock) {
     const auto block = load_block<Block>(blocks, i);
     const float d = f16_to_f32(block.d);
     unpack_codes(codes, block);
-    for (int j = 0; j < kBlock; ++j) out[j] = (codes[j] - Offset) * d;
+    for (int j = 0; j < kSimpleBlock; ++j) out[j] = (codes[j] - Offset) * d;
   }
 }
 
 // x = code * d + m
 template <class Block>
 void dequantize_affine(float* out, const void* blocks, int64_t n) {
-  uint8_t codes[kBlock];
-  for (int64_t i = 0; i < n / kBlock; ++i, out += kBlock) {
+  uint8_t codes[kSimpleBlock];
+  for (int64_t i = 0; i < n / kSimpleBlock; ++i, out += kSimpleBlock) {
     const auto block = load_block<Block>(blocks, i);
     const float d = f16_to_f32(block.d);
     const float m = f16_to_f32(block.m);
     unpack_codes(codes, block);
-    for (int j = 0; j < kBlock; ++j) out[j] = codes[j] * d + m;
+    for (int j = 0; j < kSimpleBlock; ++j) out[j] = codes[j] * d + m;
   }
 }
 
@@ -37,11 +37,11 @@ template <class Block, class Grid>
 void quantize_symmetric(void* out, const float* x, int64_t n, const float* importance) {
   const ScaleRange range{.first = 0.8f, .last = 1.2f, .steps = 17, .refits = 3};
   const RowToQuantize row(x, n, importance);
-  alignas(16) float block_x[kBlock], w[kBlock];
-  uint8_t codes[kBlock];
-  const Weighted<kBlock> weighted{block_x, w};
-  for (int64_t i = 0; i < n / kBlock; ++i) {
-    row.take(block_x, w, i * kBlock, kBlock);
+  alignas(16) float block_x[kSimpleBlock], w[kSimpleBlock];
+  uint8_t codes[kSimpleBlock];
+  const Weighted<kSimpleBlock> weighted{block_x, w};
+  for (int64_t i = 0; i < n / kSimpleBlock; ++i) {
+    row.take(block_x, w, i * kSimpleBlock, kSimpleBlock);
     Block block{};
     block.d = scale_to_f16(search_scale<Grid>(weighted, range));
     scale_codes<Grid>(codes, weighted, f16_to_f32(block.d));
@@ -54,20 +54,21 @@ template <class Block, int High>
 void quantize_affine(void* out, const float* x, int64_t n, const float* importance) {
   const AffineRange range{.shrink = High == 15 ? 0.02f : 0.012f, .starts = 5, .refits = 4};
   const RowToQuantize row(x, n, importance);
-  alignas(16) float block_x[kBlock], w[kBlock], above[kBlock];
-  uint8_t codes[kBlock];
-  const Weighted<kBlock> weighted{block_x, w};
-  for (int64_t i = 0; i < n / kBlock; ++i) {
-    row.take(block_x, w, i * kBlock, kBlock);
+  alignas(16) float block_x[kSimpleBlock], w[kSimpleBlock], above[kSimpleBlock];
+  uint8_t codes[kSimpleBlock];
+  const Weighted<kSimpleBlock> weighted{block_x, w};
+  for (int64_t i = 0; i < n / kSimpleBlock; ++i) {
+    row.take(block_x, w, i * kSimpleBlock, kSimpleBlock);
     const Affine found = search_affine<High, Offsets::any>(weighted, range);
     Block block{};
     block.m = f32_to_f16(std::fmin(std::fmax(found.offset, -65504.0f), 65504.0f));
     // f16 moves a large offset by more than a step of the codes: fit the scale again above it.
     const float offset = f16_to_f32(block.m);
-    for (int j = 0; j < kBlock; ++j) above[j] = block_x[j] - offset;
+    for (int j = 0; j < kSimpleBlock; ++j) above[j] = block_x[j] - offset;
     float scale = found.scale;
     if (scale != 0) {
-      const auto refit = fit_scale<LinearGrid<0, High>>(Weighted<kBlock>{above, w}, 1 / scale);
+      const auto refit =
+          fit_scale<LinearGrid<0, High>>(Weighted<kSimpleBlock>{above, w}, 1 / scale);
       if (refit.qq > 0) scale = refit.scale();
     }
     block.d = scale_to_f16(scale);

@@ -8,12 +8,12 @@ namespace jiang {
 
 // Bit j of `high` is bit 4 of code j.
 inline void unpack_high_bits(uint8_t* codes, const uint8_t high[4]) {
-  for (int j = 0; j < kBlock; ++j)
+  for (int j = 0; j < kSimpleBlock; ++j)
     codes[j] |= static_cast<uint8_t>((high[j / 8] >> (j % 8) & 1) << 4);
 }
 inline void pack_high_bits(uint8_t high[4], const uint8_t* codes) {
   std::memset(high, 0, 4);
-  for (int j = 0; j < kBlock; ++j)
+  for (int j = 0; j < kSimpleBlock; ++j)
     high[j / 8] |= static_cast<uint8_t>((codes[j] >> 4 & 1) << (j % 8));
 }
 

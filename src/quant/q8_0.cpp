@@ -8,10 +8,10 @@
 namespace jiang {
 
 void dequantize_q8_0(float* out, const void* blocks, int64_t n) {
-  for (int64_t i = 0; i < n / kBlock; ++i, out += kBlock) {
+  for (int64_t i = 0; i < n / kSimpleBlock; ++i, out += kSimpleBlock) {
     const auto block = load_block<BlockQ8_0>(blocks, i);
     const float d = f16_to_f32(block.d);
-    for (int j = 0; j < kBlock; ++j) out[j] = block.qs[j] * d;
+    for (int j = 0; j < kSimpleBlock; ++j) out[j] = block.qs[j] * d;
   }
 }
 
@@ -23,11 +23,11 @@ using Q8Grid = LinearGrid<-127, 127>;
 void quantize_q8_0(void* out, const float* x, int64_t n, const float* importance) {
   constexpr int kTries = 40;
   const RowToQuantize row(x, n, importance);
-  alignas(16) float block_x[kBlock], w[kBlock];
-  uint8_t codes[kBlock];
-  const Weighted<kBlock> weighted{block_x, w};
-  for (int64_t i = 0; i < n / kBlock; ++i) {
-    row.take(block_x, w, i * kBlock, kBlock);
+  alignas(16) float block_x[kSimpleBlock], w[kSimpleBlock];
+  uint8_t codes[kSimpleBlock];
+  const Weighted<kSimpleBlock> weighted{block_x, w};
+  for (int64_t i = 0; i < n / kSimpleBlock; ++i) {
+    row.take(block_x, w, i * kSimpleBlock, kSimpleBlock);
     const float peak = std::fabs(extreme(weighted));
     const int plain = scale_to_f16(peak / 127);
     uint16_t best = 0;
@@ -44,7 +44,7 @@ void quantize_q8_0(void* out, const float* x, int64_t n, const float* importance
     BlockQ8_0 block{};
     block.d = best;
     scale_codes<Q8Grid>(codes, weighted, f16_to_f32(best));
-    for (int j = 0; j < kBlock; ++j) block.qs[j] = static_cast<int8_t>(codes[j] - 127);
+    for (int j = 0; j < kSimpleBlock; ++j) block.qs[j] = static_cast<int8_t>(codes[j] - 127);
     store_block(out, i, block);
   }
 }

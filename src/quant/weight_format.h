@@ -47,6 +47,7 @@ struct WeightFormat {
   // cannot write the format.
   void (*quantize)(void* out, const float* x, int64_t n, const float* importance);
 
+  bool is_float() const { return block_size == 1; }
   double bits_per_weight() const { return 8.0 * block_bytes / block_size; }
   // Bytes of a row of `cols` weights; nullopt if block_size does not divide it.
   std::optional<uint64_t> row_bytes(int64_t cols) const;

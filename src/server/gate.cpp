@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace jiang {
 namespace {
 
@@ -24,18 +26,8 @@ std::optional<std::vector<uint8_t>> address_bytes(std::string_view address) {
   return bytes;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [&](char x, char y) { return lower(x) == lower(y); });
+  return ascii_lower(a) == ascii_lower(b);
 }
 
 bool changes_something(std::string_view method) {
@@ -44,7 +36,7 @@ bool changes_something(std::string_view method) {
 
 // A page of another site can send only these three without asking first: none is JSON.
 bool is_json(std::string_view content_type) {
-  const std::string_view type = trimmed(content_type.substr(0, content_type.find(';')));
+  const std::string_view type = trim_ascii(content_type.substr(0, content_type.find(';')), " \t");
   const std::string_view suffix = "+json";
   return equals_ignoring_case(type, "application/json") ||
          (type.size() > suffix.size() &&
@@ -80,7 +72,7 @@ Credentials credentials_of(const HttpRequest& request) {
   if (!authorization.empty()) {
     const size_t space = std::min(authorization.find(' '), authorization.size());
     if (equals_ignoring_case(authorization.substr(0, space), "bearer")) {
-      found.key = trimmed(authorization.substr(space));
+      found.key = trim_ascii(authorization.substr(space), " \t");
     } else {
       found.is_malformed = true;
     }
@@ -174,7 +166,7 @@ void Gate::believe_proxy(HttpRequest& request, std::string& own_authority) const
   while (!chain.empty()) {
     const size_t comma = chain.rfind(',');
     const std::string_view last =
-        trimmed(comma == std::string_view::npos ? chain : chain.substr(comma + 1));
+        trim_ascii(comma == std::string_view::npos ? chain : chain.substr(comma + 1), " \t");
     if (!address_bytes(last)) break;
     request.address = last;
     if (!is_trusted(last) || comma == std::string_view::npos) break;
@@ -183,7 +175,7 @@ void Gate::believe_proxy(HttpRequest& request, std::string& own_authority) const
   if (const auto proto = request.header("x-forwarded-proto"); !proto.empty())
     request.is_secure = equals_ignoring_case(proto, "https");
   if (const auto host = request.header("x-forwarded-host"); !host.empty())
-    own_authority = trimmed(host.substr(0, host.find(',')));
+    own_authority = trim_ascii(host.substr(0, host.find(',')), " \t");
 }
 
 std::optional<ApiError> Gate::check_origin(HttpRequest& request, std::string_view own_authority,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/ascii.h"
 #include "base/result.h"
 #include "base/unicode.h"
 
@@ -16,14 +17,6 @@ int hex_digit(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
 }
 
 bool is_numeric(const std::string& host) {
@@ -131,7 +124,7 @@ std::optional<Authority> parse_authority(std::string_view text) {
   if (!text.empty() && text[0] == '[') {
     const size_t close = text.find(']');
     if (close == std::string_view::npos) return std::nullopt;
-    authority.host = lower(text.substr(1, close - 1));
+    authority.host = ascii_lower(text.substr(1, close - 1));
     if (authority.host.find(':') == std::string::npos || !is_numeric(authority.host))
       return std::nullopt;
     port = text.substr(close + 1);
@@ -139,7 +132,7 @@ std::optional<Authority> parse_authority(std::string_view text) {
     if (!port.empty()) port.remove_prefix(1);
   } else {
     const size_t colon = std::min(text.find(':'), text.size());
-    authority.host = lower(text.substr(0, colon));
+    authority.host = ascii_lower(text.substr(0, colon));
     if (colon < text.size()) port = text.substr(colon + 1);
     if (!authority.host.empty() && authority.host.back() == '.') authority.host.pop_back();
     if (authority.host.empty() ||
@@ -157,7 +150,7 @@ std::optional<Authority> parse_authority(std::string_view text) {
 std::optional<Authority> parse_origin(std::string_view origin, std::string& scheme) {
   const size_t colon = origin.find("://");
   if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  scheme = lower(origin.substr(0, colon));
+  scheme = ascii_lower(origin.substr(0, colon));
   if (scheme != "http" && scheme != "https") return std::nullopt;
   return parse_authority(origin.substr(colon + 3));
 }

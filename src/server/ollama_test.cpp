@@ -22,7 +22,7 @@ Json lines_of(const TestAnswer& answer) {
   return lines;
 }
 
-Json chat(Json more = Json::object()) {
+Json ollama_body(Json more = Json::object()) {
   Json body = {{"model", "fake"}, {"messages", user_says("hi")}};
   body["options"] = {{"temperature", 0}};
   for (auto& [key, value] : more.items()) body[key] = value;
@@ -33,7 +33,7 @@ TEST(OllamaChat, StreamsLinesUnlessAskedNotTo) {
   TestServer s;
   s.start();
   s.script("hello", user_says("hi"));
-  const auto streamed = s.post("/api/chat", chat());
+  const auto streamed = s.post("/api/chat", ollama_body());
   ASSERT_EQ(streamed.status, 200) << streamed.body;
   EXPECT_TRUE(streamed.has("content-type: application/x-ndjson"));
   const Json lines = lines_of(streamed);
@@ -51,7 +51,7 @@ TEST(OllamaChat, StreamsLinesUnlessAskedNotTo) {
   EXPECT_EQ(last["prompt_eval_count"], s.fake().script_prompt_length);
   EXPECT_GE(last["total_duration"], last["load_duration"]);
 
-  const Json whole = json_of(s.post("/api/chat", chat({{"stream", false}})));
+  const Json whole = json_of(s.post("/api/chat", ollama_body({{"stream", false}})));
   EXPECT_EQ(whole["message"]["content"], "hello");
   EXPECT_EQ(whole["done"], true);
 }
@@ -64,11 +64,11 @@ TEST(OllamaChat, OptionsReachTheModelAndAreChecked) {
                         {"min_p", 0.2},        {"seed", 9},         {"repeat_penalty", 1.1},
                         {"repeat_last_n", 12}, {"num_predict", 33}, {"stop", {"a", "b"}},
                         {"num_ctx", 50},       {"num_thread", 4}};
-  const auto answer = s.post("/api/chat", chat({{"model", "scripted"},
-                                                {"options", options},
-                                                {"format", "json"},
-                                                {"think", "low"},
-                                                {"stream", false}}));
+  const auto answer = s.post("/api/chat", ollama_body({{"model", "scripted"},
+                                                       {"options", options},
+                                                       {"format", "json"},
+                                                       {"think", "low"},
+                                                       {"stream", false}}));
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_TRUE(answer.has("x-jiang-ignored: options.num_thread")) << answer.head;
   const ChatRequest& asked = s.models->scripted->asked;
@@ -102,11 +102,11 @@ TEST(OllamaChat, OptionsReachTheModelAndAreChecked) {
       {{{"messages", {{{"role", "tool"}, {"content", 7}}}}}, "content"},
   };
   for (const Case& one : cases) {
-    const auto refused = s.post("/api/chat", chat(one.more));
+    const auto refused = s.post("/api/chat", ollama_body(one.more));
     EXPECT_EQ(refused.status, 400) << one.more;
     EXPECT_THAT(json_of(refused).value("error", ""), HasSubstr(one.says)) << one.more;
   }
-  const auto absent = s.post("/api/chat", chat({{"model", "absent"}}));
+  const auto absent = s.post("/api/chat", ollama_body({{"model", "absent"}}));
   EXPECT_EQ(absent.status, 404);
   EXPECT_THAT(json_of(absent)["error"].get<std::string>(), HasSubstr("absent"));
 }
@@ -122,7 +122,8 @@ TEST(OllamaChat, ToolCallsComeWholeWithTheirArgumentsAsJson) {
       ChatFinish{.reason = ChatFinishReason::tool_calls}};
   const Json tools = {{{"type", "function"},
                        {"function", {{"name", "look"}, {"parameters", {{"type", "object"}}}}}}};
-  const Json lines = lines_of(s.post("/api/chat", chat({{"model", "scripted"}, {"tools", tools}})));
+  const Json lines =
+      lines_of(s.post("/api/chat", ollama_body({{"model", "scripted"}, {"tools", tools}})));
   ASSERT_EQ(lines.size(), 3u) << lines;
   EXPECT_EQ(lines[0]["message"]["thinking"], "hm");
   const Json& calls = lines[1]["message"]["tool_calls"];
@@ -140,7 +141,9 @@ TEST(OllamaChat, ToolCallsComeWholeWithTheirArgumentsAsJson) {
        {"thinking", "hm"},
        {"tool_calls", {{{"function", {{"name", "look"}, {"arguments", {{"at", "sky"}}}}}}}}});
   messages.push_back({{"role", "tool"}, {"tool_name", "look"}, {"content", "0000ff"}});
-  ASSERT_EQ(s.post("/api/chat", chat({{"model", "scripted"}, {"messages", messages}})).status, 200);
+  ASSERT_EQ(
+      s.post("/api/chat", ollama_body({{"model", "scripted"}, {"messages", messages}})).status,
+      200);
   const Json& asked = s.models->scripted->asked.messages;
   EXPECT_EQ(asked[1]["reasoning_content"], "hm");
   EXPECT_EQ(asked[1]["tool_calls"][0]["function"]["arguments"], "{\"at\":\"sky\"}");
@@ -154,7 +157,7 @@ TEST(OllamaChat, AnErrorInTheMiddleIsALine) {
   s.models->scripted->events = {TextDelta{"a"},
                                 ChatFinish{.reason = ChatFinishReason::error,
                                            .error = Error{ErrorKind::io, "the disk is gone"}}};
-  const auto answer = s.post("/api/chat", chat({{"model", "scripted"}}));
+  const auto answer = s.post("/api/chat", ollama_body({{"model", "scripted"}}));
   EXPECT_EQ(answer.status, 200);
   const Json lines = lines_of(answer);
   EXPECT_EQ(lines.back(), Json({{"error", "the disk is gone"}}));

@@ -15,7 +15,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-Json chat(Json more = Json::object()) {
+Json chat_body(Json more = Json::object()) {
   Json body = {{"model", "fake"}, {"messages", user_says("hi")}, {"temperature", 0}};
   for (auto& [key, value] : more.items()) body[key] = value;
   return body;
@@ -25,7 +25,7 @@ TEST(OpenAiChat, AnswersWithTextUsageAndAFinishReason) {
   TestServer s;
   s.start();
   s.script("hello", user_says("hi"));
-  const auto answer = s.post("/v1/chat/completions", chat());
+  const auto answer = s.post("/v1/chat/completions", chat_body());
   ASSERT_EQ(answer.status, 200) << answer.body;
   const Json body = json_of(answer);
   EXPECT_EQ(body["object"], "chat.completion");
@@ -43,7 +43,7 @@ TEST(OpenAiChat, StreamsChunksWithOneIdARoleFirstAndDoneLast) {
   s.script("hello", user_says("hi"));
   const auto answer =
       s.post("/v1/chat/completions",
-             chat({{"stream", true}, {"stream_options", {{"include_usage", true}}}}));
+             chat_body({{"stream", true}, {"stream_options", {{"include_usage", true}}}}));
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_TRUE(answer.has("content-type: text/event-stream; charset=utf-8"));
   auto events = events_of(answer.body);
@@ -76,10 +76,10 @@ TEST(OpenAiChat, StopTextIsNotReturnedInWholeOrStream) {
   TestServer s;
   s.start();
   s.script("one STOP two", user_says("hi"));
-  const auto whole = json_of(s.post("/v1/chat/completions", chat({{"stop", "STOP"}})));
+  const auto whole = json_of(s.post("/v1/chat/completions", chat_body({{"stop", "STOP"}})));
   EXPECT_EQ(whole["choices"][0]["message"]["content"], "one ");
   const auto stream = s.post("/v1/chat/completions",
-                             chat({{"stop", Json::array({"zzz", "STOP"})}, {"stream", true}}));
+                             chat_body({{"stop", Json::array({"zzz", "STOP"})}, {"stream", true}}));
   EXPECT_THAT(stream.body, Not(HasSubstr("\"content\":\"S")));
   EXPECT_THAT(stream.body, HasSubstr("\"finish_reason\":\"stop\""));
 }
@@ -88,7 +88,8 @@ TEST(OpenAiChat, LengthIsTold) {
   TestServer s;
   s.start();
   s.script("hello", user_says("hi"));
-  const auto body = json_of(s.post("/v1/chat/completions", chat({{"max_completion_tokens", 2}})));
+  const auto body =
+      json_of(s.post("/v1/chat/completions", chat_body({{"max_completion_tokens", 2}})));
   EXPECT_EQ(body["choices"][0]["message"]["content"], "he");
   EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
 }
@@ -97,7 +98,7 @@ TEST(OpenAiChat, ManyChoicesShareOnePrefill) {
   TestServer s;
   s.start();
   const std::string longish(200, 'x');
-  Json body = chat({{"n", 4}, {"max_tokens", 3}, {"seed", 7}, {"temperature", 1}});
+  Json body = chat_body({{"n", 4}, {"max_tokens", 3}, {"seed", 7}, {"temperature", 1}});
   body["messages"] = user_says(longish.c_str());
   const auto answer = json_of(s.post("/v1/chat/completions", body));
   ASSERT_EQ(answer["choices"].size(), 4u) << answer;
@@ -111,7 +112,7 @@ TEST(OpenAiChat, LogprobsComeWithBytesAndAlternatives) {
   s.start();
   s.script("ok", user_says("hi"));
   const auto body =
-      json_of(s.post("/v1/chat/completions", chat({{"logprobs", true}, {"top_logprobs", 2}})));
+      json_of(s.post("/v1/chat/completions", chat_body({{"logprobs", true}, {"top_logprobs", 2}})));
   const Json& content = body["choices"][0]["logprobs"]["content"];
   ASSERT_EQ(content.size(), 2u) << body;
   EXPECT_EQ(content[0]["token"], "o");
@@ -174,7 +175,7 @@ TEST(OpenAiChat, BadFieldsAreRefusedByName) {
   TestServer s;
   s.start();
   for (const Case& c : cases) {
-    const auto answer = s.post("/v1/chat/completions", chat(c.body));
+    const auto answer = s.post("/v1/chat/completions", chat_body(c.body));
     EXPECT_EQ(answer.status, 400) << c.body;
     const Json error = json_of(answer)["error"];
     EXPECT_EQ(error["param"], c.param) << error;
@@ -187,8 +188,9 @@ TEST(OpenAiChat, UnknownFieldsThatChangeNothingAreAcceptedAndListed) {
   TestServer s;
   s.start();
   s.script("x", user_says("hi"));
-  const auto answer = s.post("/v1/chat/completions",
-                             chat({{"user", "me"}, {"my_own_extension", 1}, {"top_p", nullptr}}));
+  const auto answer =
+      s.post("/v1/chat/completions",
+             chat_body({{"user", "me"}, {"my_own_extension", 1}, {"top_p", nullptr}}));
   EXPECT_EQ(answer.status, 200);
   EXPECT_TRUE(answer.has("x-jiang-ignored: user, my_own_extension\r\n")) << answer.head;
 }
@@ -212,7 +214,7 @@ TEST(OpenAiChat, BodiesThatAreNoJsonAreA400) {
 TEST(OpenAiChat, AnUnknownModelIsA404) {
   TestServer s;
   s.start();
-  const auto answer = s.post("/v1/chat/completions", chat({{"model", "none"}}));
+  const auto answer = s.post("/v1/chat/completions", chat_body({{"model", "none"}}));
   EXPECT_EQ(answer.status, 404);
   EXPECT_EQ(json_of(answer)["error"]["code"], "model_not_found");
 }
@@ -222,7 +224,7 @@ TEST(OpenAiChat, AnOverlongPromptIsA400WithBothNumbersInStreamsToo) {
   s.engine.context = 64;
   s.start();
   for (const bool stream : {false, true}) {
-    Json body = chat({{"stream", stream}});
+    Json body = chat_body({{"stream", stream}});
     body["messages"] = user_says(std::string(100, 'y').c_str());
     const auto answer = s.post("/v1/chat/completions", body);
     EXPECT_EQ(answer.status, 400);
@@ -239,7 +241,7 @@ TEST(OpenAiChat, ALoadingModelHoldsTheRequestAndPings) {
   TestSocket socket(s.port());
   socket.send_all(
       request_text("POST", "/v1/chat/completions", {},
-                   to_string(chat({{"model", "slow"}, {"stream", true}, {"max_tokens", 2}}))));
+                   to_string(chat_body({{"model", "slow"}, {"stream", true}, {"max_tokens", 2}}))));
   ASSERT_TRUE(socket.read_until(": ping\n\n"));
   EXPECT_THAT(socket.received, HasSubstr("200 OK"));
   s.models->let_load();
@@ -250,7 +252,7 @@ TEST(OpenAiChat, AClientThatLeavesFreesItsSlotInEveryPhase) {
   TestServer s;
   s.start();
   s.fake().hold();
-  const std::string body = to_string(chat({{"stream", true}, {"max_tokens", 1000}}));
+  const std::string body = to_string(chat_body({{"stream", true}, {"max_tokens", 1000}}));
   TestSocket leaves(s.port());
   leaves.send_all(request_text("POST", "/v1/chat/completions", {}, body));
   s.wait_for([&] {
@@ -276,14 +278,14 @@ TEST(OpenAiChat, AFullQueueIsRefusedWithRetryAfter) {
   s.start();
   s.fake().hold();
   const std::string text =
-      request_text("POST", "/v1/chat/completions", {}, to_string(chat({{"max_tokens", 2}})));
+      request_text("POST", "/v1/chat/completions", {}, to_string(chat_body({{"max_tokens", 2}})));
   TestSocket running(s.port());
   running.send_all(text);
   s.wait_for([&] { return s.server->context().admissions.of("fake")->n_running() == 1; });
   TestSocket waiting(s.port());
   waiting.send_all(text);
   s.wait_for([&] { return s.server->context().admissions.of("fake")->n_waiting() == 1; });
-  const auto refused = s.post("/v1/chat/completions", chat());
+  const auto refused = s.post("/v1/chat/completions", chat_body());
   EXPECT_EQ(refused.status, 429);
   EXPECT_TRUE(refused.has("retry-after: "));
   EXPECT_EQ(json_of(refused)["error"]["code"], "rate_limit_exceeded");
@@ -298,7 +300,7 @@ TEST(OpenAiChat, StoppingEndsStreamsWithAnErrorEvent) {
   s.fake().hold();
   TestSocket socket(s.port());
   socket.send_all(request_text("POST", "/v1/chat/completions", {},
-                               to_string(chat({{"stream", true}, {"max_tokens", 1000}}))));
+                               to_string(chat_body({{"stream", true}, {"max_tokens", 1000}}))));
   ASSERT_TRUE(socket.read_until(": ping"));
   s.server->stop(0.01, 10);
   const auto answer = parse_answer(socket.read_to_end());
@@ -311,7 +313,7 @@ TEST(OpenAiChat, SixteenGreedyStreamsEqualTheirSoloRuns) {
   TestServer s;
   s.start();
   const auto request = [&](int i) {
-    Json body = chat({{"max_tokens", 40}});
+    Json body = chat_body({{"max_tokens", 40}});
     body["messages"] = user_says(("prompt " + std::to_string(i)).c_str());
     return body;
   };
@@ -345,7 +347,8 @@ Json with_tools(Json more = Json::object()) {
     return Json{{"type", "function"},
                 {"function", {{"name", name}, {"parameters", {{"type", "object"}}}}}};
   };
-  Json body = chat({{"model", "scripted"}, {"tools", Json::array({tool("look"), tool("see")})}});
+  Json body =
+      chat_body({{"model", "scripted"}, {"tools", Json::array({tool("look"), tool("see")})}});
   for (auto& [key, value] : more.items()) body[key] = value;
   return body;
 }
@@ -435,11 +438,11 @@ TEST(OpenAiChat, AnErrorInTheMiddleIsAnEventAndWithoutAStreamA500) {
                                 ChatFinish{.reason = ChatFinishReason::error,
                                            .error = Error{ErrorKind::bad_numbers, "no numbers"}}};
   const auto stream =
-      s.post("/v1/chat/completions", chat({{"model", "scripted"}, {"stream", true}}));
+      s.post("/v1/chat/completions", chat_body({{"model", "scripted"}, {"stream", true}}));
   EXPECT_EQ(stream.status, 200);
   EXPECT_THAT(stream.body, HasSubstr("so far"));
   EXPECT_THAT(stream.body, HasSubstr("data: {\"error\":{\"message\":\"no numbers\""));
-  const auto whole = s.post("/v1/chat/completions", chat({{"model", "scripted"}}));
+  const auto whole = s.post("/v1/chat/completions", chat_body({{"model", "scripted"}}));
   EXPECT_EQ(whole.status, 500);
   EXPECT_EQ(json_of(whole)["error"]["message"], "no numbers");
 }
@@ -606,7 +609,7 @@ TEST(Native, HealthReadyMetricsAndSlots) {
   TestServer s;
   s.start();
   s.script("hello", user_says("hi"));
-  s.post("/v1/chat/completions", chat());
+  s.post("/v1/chat/completions", chat_body());
   EXPECT_EQ(json_of(s.get("/health"))["status"], "ok");
   EXPECT_EQ(json_of(s.get("/ready"))["status"], "ready");
   const auto metrics = s.get("/metrics");

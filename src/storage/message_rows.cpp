@@ -39,7 +39,7 @@ Message message_from(const SqlRow& row) {
   return message;
 }
 
-SqlValue text_or_null(std::string_view text) { return text.empty() ? SqlValue() : SqlValue(text); }
+SqlValue null_if_empty(std::string_view text) { return text.empty() ? SqlValue() : SqlValue(text); }
 
 Error no_conversation() { return fail(ErrorKind::not_found, "there is no such conversation"); }
 
@@ -147,13 +147,13 @@ Status insert_message(SqlSession& sql, std::string_view conversation_id, const M
       "error, created, model, stats, feedback, comment, run, prompt_hash, parameters, "
       "request_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
       "?16, ?17, ?18)",
-      {std::string_view(message.id), conversation_id, text_or_null(message.parent),
+      {std::string_view(message.id), conversation_id, null_if_empty(message.parent),
        std::string_view(message.role), std::string_view(message.content),
        std::string_view(message.reasoning), std::string_view(parts), name_of(message.status),
        std::string_view(message.error), message.created, std::string_view(message.model),
        std::string_view(stats), int64_t{message.feedback}, std::string_view(message.comment),
        std::string_view(message.run), std::string_view(message.prompt_hash),
-       std::string_view(parameters), text_or_null(request_key)}));
+       std::string_view(parameters), null_if_empty(request_key)}));
   int64_t number = 0;
   for (const Attachment& attachment : message.attachments) {
     TRY_STATUS(

@@ -7,7 +7,7 @@ namespace jiang {
 namespace {
 
 constexpr size_t kMaxBytes = 64 * 1024;
-constexpr size_t kMaxNameBytes = 200;
+constexpr size_t kMaxPresetName = 200;
 
 Status read_settings(SqlSession& sql, std::string_view user_id, Json* settings) {
   std::string text;
@@ -81,8 +81,8 @@ Result<Json> Settings::presets(std::string_view user_id) {
 }
 
 Status Settings::put_preset(std::string_view user_id, std::string_view name, const Json& preset) {
-  if (name.empty() || name.size() > kMaxNameBytes) {
-    return fail(ErrorKind::invalid_argument, "a preset's name has 1 to {} bytes", kMaxNameBytes);
+  if (name.empty() || name.size() > kMaxPresetName) {
+    return fail(ErrorKind::invalid_argument, "a preset's name has 1 to {} bytes", kMaxPresetName);
   }
   TRY(const std::string text, checked_text(preset, "a preset's values"));
   return database_.write([&](SqlSession& sql) -> Status {

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kSessionMillis = int64_t{30} * 24 * 3600 * 1000;
 constexpr int64_t kTouchMillis = 60 * 60 * 1000;  // a session's last use is known to the hour
 constexpr int64_t kKeyTouchMillis = 60 * 1000;
-constexpr size_t kMaxNameBytes = 200;
+constexpr size_t kMaxUserName = 200;
 
 constexpr const char* kUserColumns = "SELECT id, name, role, share, created FROM users ";
 
@@ -33,8 +33,8 @@ ApiKey key_from(const SqlRow& row) {
 }
 
 Status check_name(std::string_view name) {
-  if (name.empty() || name.size() > kMaxNameBytes || !is_valid_utf8(name)) {
-    return fail(ErrorKind::invalid_argument, "a name has 1 to {} bytes of UTF-8", kMaxNameBytes);
+  if (name.empty() || name.size() > kMaxUserName || !is_valid_utf8(name)) {
+    return fail(ErrorKind::invalid_argument, "a name has 1 to {} bytes of UTF-8", kMaxUserName);
   }
   return ok();
 }

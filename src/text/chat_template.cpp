@@ -10,7 +10,6 @@
 namespace jiang {
 namespace {
 
-using jinja::Kind;
 using jinja::Origin;
 using jinja::Value;
 
@@ -29,9 +28,9 @@ bool is_plain_word(std::string_view text) {
 
 Result<Value> message_value(const Json& message) {
   TRY(Value value, jinja::from_json(message));
-  if (!value.is(Kind::dict)) return value;
+  if (!value.is(jinja::Kind::dict)) return value;
   for (auto& [key, field] : value.as<jinja::DictObject>().entries) {
-    if (key.bytes() == "role" && field.is(Kind::string) && is_plain_word(field.bytes())) {
+    if (key.bytes() == "role" && field.is(jinja::Kind::string) && is_plain_word(field.bytes())) {
       field = Value::string(field.bytes(), Origin::from_template);
     }
   }

@@ -23,7 +23,7 @@ std::tm fixed_time() {
   return now;
 }
 
-Result<std::vector<PromptSegment>> render(const std::string& source, const Json& context) {
+Result<std::vector<PromptSegment>> render_case(const std::string& source, const Json& context) {
   TRY(const ChatTemplate chat_template, ChatTemplate::parse(source));
   const std::tm now = fixed_time();
   return chat_template.render(context, {}, &now);
@@ -42,7 +42,7 @@ TEST(ChatTemplateCases, AllRenderAsTheyShould) {
         ASSERT_TRUE(parsed) << parsed.error().message;
         context = *parsed;
       }
-      const auto rendered = render(test.sections.at("template"), context);
+      const auto rendered = render_case(test.sections.at("template"), context);
       if (test.has("error")) {
         ASSERT_FALSE(rendered) << join(*rendered);
         EXPECT_NE(rendered.error().message.find(test.sections.at("error")), std::string::npos)

@@ -14,7 +14,7 @@ Result<std::vector<PromptSegment>> render(std::string_view source,
   return chat_template.render(context, limits);
 }
 
-std::string error_of(std::string_view source, const Json& context = Json::object()) {
+std::string template_error(std::string_view source, const Json& context = Json::object()) {
   const auto rendered = render(source, context);
   return rendered ? "no error, but: " + join(*rendered).substr(0, 200) : rendered.error().message;
 }
@@ -32,11 +32,13 @@ std::string origins(std::string_view source, const Json& context) {
 }
 
 TEST(ChatTemplate, ErrorsNameTheLineOfTheTemplate) {
-  EXPECT_EQ(error_of("a\n{{ 1 }}\n  {{ x.y }}"), "chat template, line 3: 'x' is undefined");
-  EXPECT_EQ(error_of("a\n{% for %}"), "chat template, line 2: expected a variable name, got '%}'");
-  EXPECT_EQ(error_of("{% macro m() %}\n{{ raise_exception('no') }}{% endmacro %}\n\n{{ m() }}"),
-            "chat template, line 2: no");
-  EXPECT_EQ(error_of("{% if x %}\n{{ 1 | sideways }}{% endif %}", {{"x", 1}}),
+  EXPECT_EQ(template_error("a\n{{ 1 }}\n  {{ x.y }}"), "chat template, line 3: 'x' is undefined");
+  EXPECT_EQ(template_error("a\n{% for %}"),
+            "chat template, line 2: expected a variable name, got '%}'");
+  EXPECT_EQ(
+      template_error("{% macro m() %}\n{{ raise_exception('no') }}{% endmacro %}\n\n{{ m() }}"),
+      "chat template, line 2: no");
+  EXPECT_EQ(template_error("{% if x %}\n{{ 1 | sideways }}{% endif %}", {{"x", 1}}),
             "chat template, line 2: no filter named 'sideways'");
 }
 
@@ -94,21 +96,22 @@ TEST(ChatTemplateOrigins, RolesAreTemplateTextWhenTheyArePlainWords) {
 // hardening.md 2.2, rows B6 to B9 and B11: an error, soon, and no crash.
 
 TEST(ChatTemplateHostile, LongLoopsRunOutOfSteps) {
-  EXPECT_NE(error_of("{% for i in range(10**9) %}x{% endfor %}").find("at most 100000"),
+  EXPECT_NE(template_error("{% for i in range(10**9) %}x{% endfor %}").find("at most 100000"),
             std::string::npos);
   const std::string nested =
       "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}"
       "{% set x = a + b %}{% endfor %}{% endfor %}{% endfor %}";
-  EXPECT_NE(error_of(nested).find("more than 10000000 steps"), std::string::npos);
-  EXPECT_NE(error_of("{% for n in range(2) recursive %}{{ loop(range(2)) }}{% endfor %}")
+  EXPECT_NE(template_error(nested).find("more than 10000000 steps"), std::string::npos);
+  EXPECT_NE(template_error("{% for n in range(2) recursive %}{{ loop(range(2)) }}{% endfor %}")
                 .find("deeper than 200"),
             std::string::npos);
   // Work that hides in one expression counts too.
-  EXPECT_NE(error_of("{% set l = range(99999) | list %}{% for i in l %}{{ i in l }}{% endfor %}")
-                .find("steps"),
-            std::string::npos);
-  EXPECT_NE(error_of("{% set s = 'ab' * 4000000 %}{% for i in range(99999) %}"
-                     "{% if s.find('ba' ~ 'c') %}{% endif %}{% endfor %}")
+  EXPECT_NE(
+      template_error("{% set l = range(99999) | list %}{% for i in l %}{{ i in l }}{% endfor %}")
+          .find("steps"),
+      std::string::npos);
+  EXPECT_NE(template_error("{% set s = 'ab' * 4000000 %}{% for i in range(99999) %}"
+                           "{% if s.find('ba' ~ 'c') %}{% endif %}{% endfor %}")
                 .find("steps"),
             std::string::npos);
 }
@@ -121,7 +124,8 @@ TEST(ChatTemplateHostile, DeepNestingIsAnError) {
   };
   const std::string deep = "deeper than";
   const std::string call = "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}";
-  EXPECT_NE(error_of(call).find("deeper than 200 levels"), std::string::npos) << error_of(call);
+  EXPECT_NE(template_error(call).find("deeper than 200 levels"), std::string::npos)
+      << template_error(call);
   for (const std::string& source : {
            "{{ " + repeat("(", 100'000) + "1" + repeat(")", 100'000) + " }}",
            "{{ " + repeat("[", 100'000) + repeat("]", 100'000) + " }}",
@@ -141,8 +145,8 @@ TEST(ChatTemplateHostile, DeepNestingIsAnError) {
            repeat("{% set x %}", 50'000),
            "{% for " + repeat("(", 100'000) + "a" + repeat(")", 100'000) + " in x %}",
        }) {
-    EXPECT_NE(error_of(source).find(deep), std::string::npos)
-        << source.substr(0, 40) << " gives " << error_of(source);
+    EXPECT_NE(template_error(source).find(deep), std::string::npos)
+        << source.substr(0, 40) << " gives " << template_error(source);
   }
   // Macros that nest as deep as they may and call themselves: the stack must hold.
   const std::string end_macro = "{% endmacro %}{{ m(1) }}";
@@ -161,8 +165,8 @@ TEST(ChatTemplateHostile, DeepNestingIsAnError) {
            "{% for i in [1] recursive %}" + repeat("{% if 1 %}", 150) + "{{ loop([1]) }}" +
                repeat("{% endif %}", 150) + "{% endfor %}",
        }) {
-    EXPECT_NE(error_of(source).find(deep), std::string::npos)
-        << source.substr(0, 60) << " gives " << error_of(source);
+    EXPECT_NE(template_error(source).find(deep), std::string::npos)
+        << source.substr(0, 60) << " gives " << template_error(source);
   }
   // Long is not deep.
   EXPECT_TRUE(render("{{ 1" + repeat(" and 1", 50'000) + " }}"));
@@ -177,7 +181,7 @@ TEST(ChatTemplateHostile, DeepValuesAreAnErrorAndTakenApartSafely) {
   EXPECT_TRUE(render(grow));
   for (const char* use : {"{{ ns.x }}", "{{ ns.x | tojson }}", "{{ ns.x == [ns.x] }}",
                           "{{ [ns.x, [ns.x]] | sort }}", "{{ [ns.x] | unique | list }}"}) {
-    EXPECT_NE(error_of(grow + use), "") << use;
+    EXPECT_NE(template_error(grow + use), "") << use;
     EXPECT_FALSE(render(grow + use)) << use;
   }
   EXPECT_TRUE(

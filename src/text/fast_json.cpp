@@ -9,7 +9,7 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr size_t kMaxDepth = 128;
+constexpr size_t kMaxJsonDepth = 128;
 // nlohmann's ordered objects look keys up one by one: keep them small.
 constexpr size_t kMaxMembers = 20'000;
 using Vocabulary64 = std::vector<std::pair<int64_t, std::string>>;
@@ -21,7 +21,7 @@ Error bad(std::string_view where, std::string_view what) {
 class Document {
  public:
   Result<dom::element> parse(std::string_view text, std::string_view where) {
-    if (parser_.allocate(text.size(), kMaxDepth) != simdjson::SUCCESS) {
+    if (parser_.allocate(text.size(), kMaxJsonDepth) != simdjson::SUCCESS) {
       return fail(ErrorKind::too_large, "{}: {} bytes of JSON do not fit into memory", where,
                   text.size());
     }

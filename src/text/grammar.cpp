@@ -12,7 +12,7 @@ using Kind = GrammarNode::Kind;
 
 // White space that a model may put between: nothing, one space, or a new line and its indent.
 // Bounded, so that it cannot run away.
-constexpr const char* kSpace = "(?: |\\n {0,32}|\\n\\t{1,8})?";
+constexpr const char* kSpacePattern = "(?: |\\n {0,32}|\\n\\t{1,8})?";
 
 int32_t plus(int32_t a, int32_t b) { return std::min(a + b, GrammarCosts::kImpossible); }
 
@@ -21,7 +21,7 @@ int32_t plus(int32_t a, int32_t b) { return std::min(a + b, GrammarCosts::kImpos
 std::string json_quoted(std::string_view text) { return to_string(Json(std::string(text))); }
 
 Grammar::Grammar() {
-  common_.space = add_dfa(pattern_dfa(kSpace, PatternMode::whole).value());
+  common_.space = add_dfa(pattern_dfa(kSpacePattern, PatternMode::whole).value());
   common_.open_brace = add_text("{");
   common_.close_brace = add_text("}");
   common_.comma = add_text(",");

@@ -11,7 +11,7 @@ namespace {
 using Kind = GrammarNode::Kind;
 
 constexpr uint32_t kDead = 0xFFFFFFFF;
-constexpr int32_t kMaxDepth = 120;     // of objects and arrays; readers of JSON have limits too
+constexpr int32_t kMaxLevels = 120;    // of objects and arrays; readers of JSON have limits too
 constexpr int32_t kShallowDepth = 16;  // where a value of any kind has no more levels
 constexpr size_t kMaxStacks = 20'000;  // of one place
 
@@ -151,7 +151,7 @@ GrammarWalk::StackId GrammarWalk::push(const Frame& frame) {
   const int32_t depth = parent.depth + (is_level ? 1 : 0);
   const int32_t cost = local_cost(frame) + parent.cost;
   const bool is_dead = cost >= GrammarCosts::kImpossible ||
-                       (is_level && depth > (node.is_shallow ? kShallowDepth : kMaxDepth));
+                       (is_level && depth > (node.is_shallow ? kShallowDepth : kMaxLevels));
   StackId id = kDead;
   if (!is_dead) {
     id = static_cast<StackId>(stacks_.size());

@@ -19,7 +19,7 @@ using Kind = GrammarNode::Kind;
 constexpr size_t kMaxEnumBytes = 100'000;
 constexpr size_t kMaxTextChoices = 16;     // more become one automaton
 constexpr size_t kMaxDfaStates = 400'000;  // of all automata of a schema
-constexpr int kMaxDepth = 200;
+constexpr int kMaxConstantDepth = 200;
 
 Error at_path(const std::string& path, Error error) {
   return Error{error.kind, fmt::format("{}: {}", path, error.message)};
@@ -126,8 +126,8 @@ class Compiler {
 
   // One value, spelt with the white space that is allowed anywhere.
   Result<NodeId> constant(const Json& value, int depth) {
-    if (depth > kMaxDepth)
-      return fail(ErrorKind::too_large, "a constant is nested deeper than {}", kMaxDepth);
+    if (depth > kMaxConstantDepth)
+      return fail(ErrorKind::too_large, "a constant is nested deeper than {}", kMaxConstantDepth);
     if (value.is_object()) {
       GrammarNode node{.kind = Kind::object};
       for (const auto& [name, one] : value.items()) {

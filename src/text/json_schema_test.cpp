@@ -16,7 +16,7 @@ Json json(std::string_view text) {
   return value ? *value : Json();
 }
 
-std::string error_of(std::string_view schema) {
+std::string schema_error(std::string_view schema) {
   const auto compiled = compile_schema(json(schema));
   return compiled ? "" : compiled.error().message;
 }
@@ -113,8 +113,8 @@ TEST(JsonSchema, Patterns) {
 
 TEST(JsonSchema, BadPatternsAreRefusedWithTheirPath) {
   const auto error = [](std::string_view pattern) {
-    return error_of(fmt::format(R"({{"properties": {{"x": {{"type": "string", "pattern": {}}}}}}})",
-                                json_quoted(pattern)));
+    return schema_error(fmt::format(
+        R"({{"properties": {{"x": {{"type": "string", "pattern": {}}}}}}})", json_quoted(pattern)));
   };
   for (const auto& [pattern, message] : std::vector<std::pair<std::string, std::string>>{
            {"(?=a)b", "look-around"},
@@ -150,7 +150,7 @@ TEST(JsonSchema, Formats) {
   for (const char* format : {"date", "time", "date-time", "duration", "uuid", "email", "ipv4",
                              "ipv6", "hostname", "uri", "uri-reference", "json-pointer"})
     expect_sound(fmt::format(R"({{"type": "string", "format": "{}"}})", format), 10);
-  EXPECT_THAT(error_of(R"({"format": "iri"})"), HasSubstr("\"iri\""));
+  EXPECT_THAT(schema_error(R"({"format": "iri"})"), HasSubstr("\"iri\""));
 }
 
 TEST(JsonSchema, NumbersInRanges) {
@@ -183,8 +183,8 @@ TEST(JsonSchema, NumbersInRanges) {
         R"({"type": "integer", "multipleOf": 12, "minimum": 100, "maximum": 200})",
         R"({"type": "number", "multipleOf": 0.05, "maximum": 2, "minimum": 1})"})
     expect_sound(schema, 60);
-  EXPECT_THAT(error_of(R"({"type": "integer", "multipleOf": 1001})"), HasSubstr("multipleOf"));
-  EXPECT_THAT(error_of(R"({"type": "number", "exclusiveMinimum": 0.1234567890123456789})"),
+  EXPECT_THAT(schema_error(R"({"type": "integer", "multipleOf": 1001})"), HasSubstr("multipleOf"));
+  EXPECT_THAT(schema_error(R"({"type": "number", "exclusiveMinimum": 0.1234567890123456789})"),
               HasSubstr("exclusiveMinimum"));
 }
 
@@ -237,7 +237,7 @@ TEST(JsonSchema, AnyOfOneOfAllOf) {
       R"({"oneOf": [{"type": "object", "properties": {"t": {"const": 1}}, "required": ["t"]},
                                {"type": "object", "properties": {"t": {"enum": [2, 3]}}, "required": ["t"]}]})",
       {R"({"t":1})", R"({"t":3})"}, {R"({"t":4})"});
-  EXPECT_THAT(error_of(R"({"oneOf": [{"type": "integer"}, {"type": "number"}]})"),
+  EXPECT_THAT(schema_error(R"({"oneOf": [{"type": "integer"}, {"type": "number"}]})"),
               HasSubstr("schema/oneOf"));
   expect_accepts(
       R"({"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
@@ -267,10 +267,11 @@ TEST(JsonSchema, ReferencesMayRecur) {
   expect_accepts(
       R"({"properties": {"a/b%c~d": {"type": "integer"}, "x": {"$ref": "#/properties/a~1b%25c~0d"}}, "type": "object"})",
       {R"({"x":1})"}, {R"({"x":""})"});
-  EXPECT_THAT(error_of(R"({"$ref": "#/nowhere"})"), HasSubstr("nowhere"));
-  EXPECT_THAT(error_of(R"({"$ref": "http://example.com/s"})"), HasSubstr("only references within"));
+  EXPECT_THAT(schema_error(R"({"$ref": "#/nowhere"})"), HasSubstr("nowhere"));
+  EXPECT_THAT(schema_error(R"({"$ref": "http://example.com/s"})"),
+              HasSubstr("only references within"));
   EXPECT_THAT(
-      error_of(
+      schema_error(
           R"({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}})"),
       HasSubstr("without end"));
   // Nothing finite is valid.
@@ -282,31 +283,31 @@ TEST(JsonSchema, ReferencesMayRecur) {
   for (int i = 0; i < 5000; ++i)
     chain +=
         fmt::format(R"("d{}": {{"type": "array", "items": {{"$ref": "#/$defs/d{}"}}}},)", i, i + 1);
-  EXPECT_EQ(error_of(chain + R"("d5000": {"type": "null"}}})"), "");
+  EXPECT_EQ(schema_error(chain + R"("d5000": {"type": "null"}}})"), "");
 }
 
 TEST(JsonSchema, WhatIsNotSupportedIsRefusedByNameAndPath) {
   for (const char* keyword :
        {"not", "if", "contains", "patternProperties", "propertyNames", "dependentRequired",
         "unevaluatedProperties", "$anchor", "$dynamicRef", "nullable", "temprature"}) {
-    const std::string message = error_of(fmt::format(
+    const std::string message = schema_error(fmt::format(
         R"({{"type": "object", "properties": {{"a": {{"items": {{"{}": {{}}}}}}}}}})", keyword));
     EXPECT_THAT(message, HasSubstr(fmt::format("schema/properties/a/items/{}", keyword)));
   }
-  EXPECT_THAT(error_of(R"({"uniqueItems": true})"), HasSubstr("schema/uniqueItems"));
-  EXPECT_THAT(error_of(R"({"type": "strin"})"), HasSubstr("schema/type"));
-  EXPECT_THAT(error_of(R"({"type": 7})"), HasSubstr("schema/type"));
-  EXPECT_THAT(error_of(R"({"properties": []})"), HasSubstr("schema/properties"));
-  EXPECT_THAT(error_of(R"({"pattern": 7})"), HasSubstr("schema/pattern"));
-  EXPECT_THAT(error_of(R"({"minLength": -1})"), HasSubstr("schema/minLength"));
-  EXPECT_THAT(error_of(R"({"minLength": 1.5})"), HasSubstr("schema/minLength"));
-  EXPECT_THAT(error_of(R"({"enum": 1})"), HasSubstr("schema/enum"));
-  EXPECT_THAT(error_of(R"({"anyOf": []})"), HasSubstr("schema/anyOf"));
-  EXPECT_THAT(error_of(R"([])"), HasSubstr("schema"));
-  EXPECT_EQ(
-      error_of(R"({"title": "t", "description": "d", "default": 1, "examples": [], "$schema": "s",
+  EXPECT_THAT(schema_error(R"({"uniqueItems": true})"), HasSubstr("schema/uniqueItems"));
+  EXPECT_THAT(schema_error(R"({"type": "strin"})"), HasSubstr("schema/type"));
+  EXPECT_THAT(schema_error(R"({"type": 7})"), HasSubstr("schema/type"));
+  EXPECT_THAT(schema_error(R"({"properties": []})"), HasSubstr("schema/properties"));
+  EXPECT_THAT(schema_error(R"({"pattern": 7})"), HasSubstr("schema/pattern"));
+  EXPECT_THAT(schema_error(R"({"minLength": -1})"), HasSubstr("schema/minLength"));
+  EXPECT_THAT(schema_error(R"({"minLength": 1.5})"), HasSubstr("schema/minLength"));
+  EXPECT_THAT(schema_error(R"({"enum": 1})"), HasSubstr("schema/enum"));
+  EXPECT_THAT(schema_error(R"({"anyOf": []})"), HasSubstr("schema/anyOf"));
+  EXPECT_THAT(schema_error(R"([])"), HasSubstr("schema"));
+  EXPECT_EQ(schema_error(
+                R"({"title": "t", "description": "d", "default": 1, "examples": [], "$schema": "s",
                          "$id": "i", "deprecated": true, "x-mine": 1, "type": "null", "uniqueItems": false})"),
-      "");
+            "");
 }
 
 TEST(JsonSchema, AnAnswerThatRunsOutOfRoomIsClosed) {

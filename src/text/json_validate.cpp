@@ -105,7 +105,7 @@ Result<const Json*> find_reference(const Json& root, std::string_view reference)
 
 namespace {
 
-constexpr int kMaxDepth = 500;
+constexpr int kMaxReferences = 500;
 
 class Validator {
  public:
@@ -116,7 +116,7 @@ class Validator {
       return schema.get<bool>() ? ok() : wrong(path, "no value is allowed here");
     }
     if (!schema.is_object()) return wrong(path, "the schema is neither an object nor a boolean");
-    if (depth > kMaxDepth) return wrong(path, "the schema refers to itself without end");
+    if (depth > kMaxReferences) return wrong(path, "the schema refers to itself without end");
     for (const auto& [keyword, argument] : schema.items()) {
       TRY_STATUS(check(schema, keyword, argument, value, path, depth + 1));
     }

@@ -8,7 +8,7 @@
 namespace jiang {
 namespace {
 
-constexpr std::string_view kSpace = " \t\r\n";
+constexpr std::string_view kAsciiSpace = " \t\r\n";
 
 using Kind = OutputEvent::Kind;
 
@@ -90,7 +90,7 @@ bool OutputParser::advance(Events& events, bool is_end) {
 // Decides whether the answer begins with reasoning. False: more text is needed.
 bool OutputParser::advance_start(bool is_end) {
   const std::string& open = options_.reasoning.open;
-  const size_t begin = std::min(held_.find_first_not_of(kSpace), held_.size());
+  const size_t begin = std::min(held_.find_first_not_of(kAsciiSpace), held_.size());
   const std::string_view rest = std::string_view(held_).substr(begin);
   if (rest.starts_with(open)) {
     held_.erase(0, begin + open.size());
@@ -106,13 +106,13 @@ bool OutputParser::advance_start(bool is_end) {
 bool OutputParser::advance_reasoning(std::vector<OutputEvent>& events, bool is_end) {
   const std::string& close = options_.reasoning.close;
   if (!reasoning_begun_) {
-    held_.erase(0, std::min(held_.find_first_not_of(kSpace), held_.size()));
+    held_.erase(0, std::min(held_.find_first_not_of(kAsciiSpace), held_.size()));
     reasoning_begun_ = !held_.empty();
   }
   const size_t end = held_.find(close);
   const bool is_closed = end != std::string::npos;
   size_t shown = is_closed ? end : held_.size() - (is_end ? 0 : partial_marker(held_, close));
-  while (shown > 0 && kSpace.find(held_[shown - 1]) != std::string_view::npos) --shown;
+  while (shown > 0 && kAsciiSpace.find(held_[shown - 1]) != std::string_view::npos) --shown;
   push(events, Kind::reasoning, held_.substr(0, shown));
   if (!is_closed) {
     if (is_end) {
@@ -128,7 +128,7 @@ bool OutputParser::advance_reasoning(std::vector<OutputEvent>& events, bool is_e
 }
 
 bool OutputParser::skip_space() {
-  held_.erase(0, std::min(held_.find_first_not_of(kSpace), held_.size()));
+  held_.erase(0, std::min(held_.find_first_not_of(kAsciiSpace), held_.size()));
   if (held_.empty()) return false;
   if (place_ == Place::after_reasoning) place_ = Place::content;
   return true;
@@ -147,7 +147,7 @@ bool OutputParser::advance_content(Events& events, bool is_end) {
     at = held_.find(dialect.trigger);
     if (at == std::string::npos && !is_end) sure -= partial_marker(held_, dialect.trigger);
   } else if (!content_begun_) {
-    const size_t begin = std::min(held_.find_first_not_of(kSpace), held_.size());
+    const size_t begin = std::min(held_.find_first_not_of(kAsciiSpace), held_.size());
     const std::string_view rest = std::string_view(held_).substr(begin);
     if (rest.starts_with(dialect.trigger)) at = begin;
     if (at == std::string::npos && !is_end && dialect.trigger.starts_with(rest)) return false;
@@ -155,7 +155,7 @@ bool OutputParser::advance_content(Events& events, bool is_end) {
   sure = std::min(sure, at);
   size_t shown = sure;
   if (at != std::string::npos || !is_end) {
-    while (shown > 0 && kSpace.find(held_[shown - 1]) != std::string_view::npos) --shown;
+    while (shown > 0 && kAsciiSpace.find(held_[shown - 1]) != std::string_view::npos) --shown;
   }
   content_begun_ = content_begun_ || shown > 0;
   push(events, Kind::content, held_.substr(0, shown));
@@ -176,7 +176,7 @@ enum class Match : uint8_t { yes, no, more };
 // and "{n}" stands for digits. `length` is how much of the text it takes.
 Match match_marker(std::string_view text, std::string_view marker, size_t& length) {
   constexpr std::string_view kNumber = "{n}";
-  const auto is_space = [](char c) { return kSpace.find(c) != std::string_view::npos; };
+  const auto is_space = [](char c) { return kAsciiSpace.find(c) != std::string_view::npos; };
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   size_t t = 0, m = 0;
   while (m < marker.size()) {
@@ -226,14 +226,14 @@ bool OutputParser::give_up() {
 
 bool OutputParser::advance_name(Events& events) {
   const std::string_view close = options_.dialect->name_close;
-  const char first = close[close.find_first_not_of(kSpace)];
-  const size_t end = held_.find_first_of(std::string(kSpace) + first);
+  const char first = close[close.find_first_not_of(kAsciiSpace)];
+  const size_t end = held_.find_first_of(std::string(kAsciiSpace) + first);
   if (end == std::string::npos) return false;
   size_t length = 0;
   const Match match = match_marker(std::string_view(held_).substr(end), close, length);
   if (match == Match::more) return false;
   if (match == Match::no || end == 0) return give_up();
-  const size_t begin = held_.find_first_not_of(kSpace, end + length);
+  const size_t begin = held_.find_first_not_of(kAsciiSpace, end + length);
   if (begin == std::string::npos) return false;
   if (held_[begin] != '{') return give_up();
   push(events, Kind::call_name, held_.substr(0, end));

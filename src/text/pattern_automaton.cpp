@@ -12,7 +12,7 @@ namespace jiang {
 namespace {
 
 constexpr size_t kMaxPatternBytes = 64 << 10;
-constexpr int kMaxDepth = 100;
+constexpr int kMaxPatternDepth = 100;
 constexpr int32_t kMaxRepeat = 100'000;
 constexpr size_t kMaxNfaStates = 200'000;
 constexpr char32_t kLastCodePoint = 0x10FFFF;
@@ -48,9 +48,9 @@ Ranges complement(const Ranges& ranges) {
 
 const Ranges kDigits = {{'0', '9'}};
 const Ranges kWord = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
-const Ranges kSpace = {{'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680},
-                       {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
-                       {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
+const Ranges kSpaceRanges = {{'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680},
+                             {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
+                             {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
 const Ranges kLineEnds = {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
 const Ranges kAnything = {{0, kLastCodePoint}};
 
@@ -109,7 +109,8 @@ class Parser {
   }
 
   Result<NodePtr> choice(int depth) {
-    if (depth > kMaxDepth) return fail(ErrorKind::too_large, "is nested deeper than {}", kMaxDepth);
+    if (depth > kMaxPatternDepth)
+      return fail(ErrorKind::too_large, "is nested deeper than {}", kMaxPatternDepth);
     NodePtr node = make(Node::Kind::choice);
     do {
       TRY(NodePtr part, sequence(depth));
@@ -220,9 +221,9 @@ class Parser {
       case 'W':
         return complement(kWord);
       case 's':
-        return kSpace;
+        return kSpaceRanges;
       case 'S':
-        return complement(kSpace);
+        return complement(kSpaceRanges);
       case 't':
         return Ranges{{'\t', '\t'}};
       case 'n':

@@ -10,7 +10,7 @@ namespace jiang {
 namespace {
 
 // White_Space of Unicode 15. PCRE2's own \s adds U+180E.
-constexpr std::string_view kSpace =
+constexpr std::string_view kSpaceClass =
     R"(\x09-\x0d\x20\x85\xa0\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 constexpr std::string_view kNotSpace =
     R"(\x00-\x08\x0e-\x1f\x21-\x84\x86-\x9f\xa1-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027})"
@@ -72,10 +72,10 @@ class Translator {
     const char c = in_[at_ + 1];
     switch (c) {
       case 's':
-        append({"[", kSpace, "]"});
+        append({"[", kSpaceClass, "]"});
         break;
       case 'S':
-        append({"[^", kSpace, "]"});
+        append({"[^", kSpaceClass, "]"});
         break;
       case 'w':
         append({"[", kWord, "]"});
@@ -229,7 +229,7 @@ class Translator {
     if (at_ + 1 >= in_.size()) return refuse("a lone backslash");
     switch (in_[at_ + 1]) {
       case 's':
-        out_ += kSpace;
+        out_ += kSpaceClass;
         break;
       case 'S':
         out_ += kNotSpace;

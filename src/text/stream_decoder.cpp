@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/unicode.h"
 #include "text/tokenizer.h"
 
@@ -5,6 +7,11 @@ namespace jiang {
 
 StreamDecoder::StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool with_specials)
     : tokenizer_(std::move(tokenizer)), with_specials_(with_specials) {}
+
+void StreamDecoder::continue_after(std::span<const TokenId> prompt) {
+  constexpr size_t kCharacterTokens = 8;  // more than one character has
+  for (const TokenId id : prompt.last(std::min(prompt.size(), kCharacterTokens))) feed(id);
+}
 
 std::string StreamDecoder::feed(TokenId id) {
   const std::string bytes = tokenizer_->text_bytes(id, first_, with_specials_);

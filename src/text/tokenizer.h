@@ -83,12 +83,13 @@ Result<TextAssets> load_text_assets(const std::string& path);
 
 // Turns ids into text as they come: feed() returns only whole UTF-8 characters and holds back a
 // partial one; finish() returns what is left, U+FFFD for what never became a character.
-// The concatenation equals tokenizer.decode() of all ids. To continue a text (a prompt without a
-// template), feed the prompt's ids first and drop what they give: whether a first space is kept
-// depends on what came before.
+// The concatenation equals tokenizer.decode() of all ids.
 class StreamDecoder {
  public:
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool with_specials = false);
+  // What comes goes on with the text of `prompt`: whether a first space is kept depends on it, and
+  // its last character may be in parts.
+  void continue_after(std::span<const TokenId> prompt);
   std::string feed(TokenId id);
   std::string finish();
 

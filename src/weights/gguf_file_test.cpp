@@ -28,11 +28,11 @@ std::span<const std::byte> as_bytes(std::string_view text) {
 Result<GgufFile> parse(std::string_view text) { return parse_gguf(as_bytes(text), "m.gguf"); }
 
 // "" when it loads.
-std::string error_of(std::string_view text) {
+std::string file_error(std::string_view text) {
   const auto file = parse(text);
   return file ? "" : file.error().message;
 }
-std::string error_of(const GgufBytes& file) { return error_of(file.bytes()); }
+std::string file_error(const GgufBytes& file) { return file_error(file.bytes()); }
 
 // Three honest files: plain floats; quantised with arrays; version 2 with another alignment.
 std::vector<std::string> honest_files() {
@@ -105,13 +105,13 @@ TEST(GgufFile, ReadsEveryNumberType) {
 // A1
 TEST(GgufFile, EveryPrefixIsCalledTruncated) {
   for (const std::string& bytes : honest_files()) {
-    ASSERT_EQ(error_of(bytes), "");
+    ASSERT_EQ(file_error(bytes), "");
     const auto file = parse(bytes);
     const GgufTensorEntry& last = file->tensors.back();
     const size_t end =
         static_cast<size_t>(last.bytes.data() - as_bytes(bytes).data()) + last.bytes.size();
     for (size_t length = 0; length < end; ++length) {
-      EXPECT_THAT(error_of(std::string_view(bytes).substr(0, length)),
+      EXPECT_THAT(file_error(std::string_view(bytes).substr(0, length)),
                   HasSubstr("truncated at byte"))
           << length;
     }
@@ -148,18 +148,18 @@ TEST(GgufFile, StringsLongerThanTheFileAreRefusedBeforeAnythingIsAllocated) {
     ByteWriter key;
     key.bytes = "GGUF";
     key.u32(3).u64(0).u64(1).u64(length).bytes += std::string(20, 'k');
-    EXPECT_THAT(error_of(key.bytes), HasSubstr("truncated at byte"));
+    EXPECT_THAT(file_error(key.bytes), HasSubstr("truncated at byte"));
     GgufBytes value;
     value.raw_key("k", ByteWriter().u32(kGgufString).bytes + claim + "abc");
-    EXPECT_THAT(error_of(value), AllOf(HasSubstr("truncated at byte"), HasSubstr("k needs")));
+    EXPECT_THAT(file_error(value), AllOf(HasSubstr("truncated at byte"), HasSubstr("k needs")));
     GgufBytes element;
     element.raw_key("k",
                     ByteWriter().u32(kGgufArray).u32(kGgufString).u64(1).bytes + claim + "abc");
-    EXPECT_THAT(error_of(element), HasSubstr("truncated at byte"));
+    EXPECT_THAT(file_error(element), HasSubstr("truncated at byte"));
     ByteWriter name;
     name.bytes = "GGUF";
     name.u32(3).u64(1).u64(0).u64(length).bytes += std::string(40, 'n');
-    EXPECT_THAT(error_of(name.bytes), HasSubstr("truncated at byte"));
+    EXPECT_THAT(file_error(name.bytes), HasSubstr("truncated at byte"));
   }
 }
 
@@ -169,14 +169,14 @@ TEST(GgufFile, CountsThatCannotFitAreRefusedBeforeAnythingIsAllocated) {
                                uint64_t{1} << 63, ~uint64_t{0} - 10}) {
     GgufBytes keys = tiny_gguf("llama");
     keys.extra_keys = count;
-    EXPECT_THAT(error_of(keys), AnyOf(HasSubstr("metadata keys"), HasSubstr("truncated")));
+    EXPECT_THAT(file_error(keys), AnyOf(HasSubstr("metadata keys"), HasSubstr("truncated")));
     GgufBytes tensors = tiny_gguf("llama");
     tensors.extra_tensors = count;
-    EXPECT_THAT(error_of(tensors), AnyOf(HasSubstr("tensors"), HasSubstr("truncated")));
+    EXPECT_THAT(file_error(tensors), AnyOf(HasSubstr("tensors"), HasSubstr("truncated")));
     for (uint32_t type = 0; type <= 12; ++type) {
       GgufBytes array;
       array.raw_key("k", ByteWriter().u32(kGgufArray).u32(type).u64(count).bytes);
-      EXPECT_NE(error_of(array), "") << type;
+      EXPECT_NE(file_error(array), "") << type;
     }
   }
   for (const uint32_t n_dims : {0u, 5u, 1u << 20, ~0u}) {
@@ -184,7 +184,7 @@ TEST(GgufFile, CountsThatCannotFitAreRefusedBeforeAnythingIsAllocated) {
     file.bytes = "GGUF";
     file.u32(3).u64(1).u64(0).string("t").u32(n_dims).u64(1).u64(1).u64(1).u64(1).u64(1).u32(0).u64(
         0);
-    EXPECT_THAT(error_of(file.bytes), HasSubstr("dimensions, 1 to 4 are allowed")) << n_dims;
+    EXPECT_THAT(file_error(file.bytes), HasSubstr("dimensions, 1 to 4 are allowed")) << n_dims;
   }
 }
 
@@ -195,14 +195,15 @@ TEST(GgufFile, TensorsBeyondTheFileAreRefused) {
                                 ~uint64_t{0} - 31, ~uint64_t{0} - 255}) {
     GgufBytes file;
     file.tensor_at("t", {64}, kF32, offset, data);
-    EXPECT_NE(error_of(file), "") << offset;
+    EXPECT_NE(file_error(file), "") << offset;
   }
   GgufBytes unaligned;
   unaligned.tensor_at("t", {64}, kF32, 4, data);
-  EXPECT_THAT(error_of(unaligned), HasSubstr("not aligned"));
+  EXPECT_THAT(file_error(unaligned), HasSubstr("not aligned"));
   GgufBytes larger;
   larger.tensor_at("t", {65}, kF32, 0, data);
-  EXPECT_THAT(error_of(larger), AllOf(HasSubstr("truncated"), HasSubstr("tensor t ends at byte")));
+  EXPECT_THAT(file_error(larger),
+              AllOf(HasSubstr("truncated"), HasSubstr("tensor t ends at byte")));
 }
 
 // A6
@@ -221,12 +222,12 @@ TEST(GgufFile, ProductsThatOverflowAreRefused) {
     for (const uint32_t type : {kF32, kQ8_0, 12u}) {
       GgufBytes file;
       file.tensor_at("t", dims, type, 0, "");
-      EXPECT_THAT(error_of(file), HasSubstr("tensor t")) << testing::PrintToString(dims);
+      EXPECT_THAT(file_error(file), HasSubstr("tensor t")) << testing::PrintToString(dims);
     }
   }
   GgufBytes block;
   block.tensor("t", {33}, kQ8_0, std::string(68, '\0'));
-  EXPECT_THAT(error_of(block), HasSubstr("rows of 33 weights"));
+  EXPECT_THAT(file_error(block), HasSubstr("rows of 33 weights"));
 }
 
 // A7
@@ -234,19 +235,19 @@ TEST(GgufFile, AlignmentMustBeAPowerOfTwoInAUint32) {
   for (const uint32_t alignment : {0u, 1u, 3u, 4u, 33u, 1u << 21, 1u << 31, ~0u}) {
     GgufBytes file;
     file.u32("general.alignment", alignment);
-    EXPECT_THAT(error_of(file), HasSubstr("general.alignment")) << alignment;
+    EXPECT_THAT(file_error(file), HasSubstr("general.alignment")) << alignment;
   }
   for (const uint32_t alignment : {8u, 32u, 4096u, 1u << 20}) {
     GgufBytes file;
     file.u32("general.alignment", alignment);
-    EXPECT_EQ(error_of(file), "") << alignment;
+    EXPECT_EQ(file_error(file), "") << alignment;
   }
   GgufBytes wide, text, list;
   wide.key<uint64_t>("general.alignment", kGgufUint64, 32);
   text.string("general.alignment", "32");
   list.array<uint32_t>("general.alignment", kGgufUint32, {32});
   for (const GgufBytes* file : {&wide, &text, &list}) {
-    EXPECT_THAT(error_of(*file), HasSubstr("general.alignment must be a uint32"));
+    EXPECT_THAT(file_error(*file), HasSubstr("general.alignment must be a uint32"));
   }
 }
 
@@ -259,7 +260,7 @@ TEST(GgufFile, SizesThatWrapRoundWhenPaddedAreRefused) {
       GgufBytes file;
       file.u32("general.alignment", 1u << 20);
       file.tensor_at("t", {dim}, kF32, offset, "");
-      EXPECT_THAT(error_of(file), HasSubstr("tensor t")) << dim << " " << offset;
+      EXPECT_THAT(file_error(file), HasSubstr("tensor t")) << dim << " " << offset;
     }
   }
 }
@@ -281,10 +282,10 @@ TEST(GgufFile, AnArrayDeclaredUint8IsNotTakenForScores) {
 TEST(GgufFile, KeysAndTensorsThatStandTwiceAreRefused) {
   GgufBytes keys = tiny_gguf("llama");
   keys.u32("llama.block_count", 2);
-  EXPECT_THAT(error_of(keys), HasSubstr("llama.block_count stands twice"));
+  EXPECT_THAT(file_error(keys), HasSubstr("llama.block_count stands twice"));
   GgufBytes tensors;
   tensors.zeros("t", {4}).zeros("t", {4});
-  EXPECT_THAT(error_of(tensors), HasSubstr("tensor t stands twice"));
+  EXPECT_THAT(file_error(tensors), HasSubstr("tensor t stands twice"));
 }
 
 TEST(GgufFile, NamesThatATerminalWouldActOnAreRefused) {
@@ -293,8 +294,8 @@ TEST(GgufFile, NamesThatATerminalWouldActOnAreRefused) {
     GgufBytes keys, tensors;
     keys.u32(name, 1);
     tensors.zeros(name, {4});
-    EXPECT_THAT(error_of(keys), HasSubstr("metadata key of"));
-    EXPECT_THAT(error_of(tensors), HasSubstr("tensor name of"));
+    EXPECT_THAT(file_error(keys), HasSubstr("metadata key of"));
+    EXPECT_THAT(file_error(tensors), HasSubstr("tensor name of"));
   }
 }
 
@@ -303,16 +304,16 @@ TEST(GgufFile, UnknownValueTypesNestedArraysAndOddBoolsAreRefused) {
     GgufBytes scalar, array;
     scalar.raw_key("k", ByteWriter().u32(type).u64(0).bytes);
     array.raw_key("k", ByteWriter().u32(kGgufArray).u32(type).u64(0).bytes);
-    EXPECT_THAT(error_of(scalar), HasSubstr("k has the unknown value type"));
-    EXPECT_THAT(error_of(array), HasSubstr("k has the unknown value type"));
+    EXPECT_THAT(file_error(scalar), HasSubstr("k has the unknown value type"));
+    EXPECT_THAT(file_error(array), HasSubstr("k has the unknown value type"));
   }
   GgufBytes nested;
   nested.raw_key(
       "k", ByteWriter().u32(kGgufArray).u32(kGgufArray).u64(1).u32(kGgufArray).u32(0).u64(0).bytes);
-  EXPECT_THAT(error_of(nested), HasSubstr("array of arrays"));
+  EXPECT_THAT(file_error(nested), HasSubstr("array of arrays"));
   GgufBytes odd;
   odd.key<uint8_t>("k", kGgufBool, 2);
-  EXPECT_THAT(error_of(odd), HasSubstr("bool of value 2"));
+  EXPECT_THAT(file_error(odd), HasSubstr("bool of value 2"));
 }
 
 // A13
@@ -321,7 +322,7 @@ TEST(GgufFile, TypesThatJiangCannotReadAreNamed) {
        {std::pair{16u, "IQ2_XXS"}, {19u, "IQ1_S"}, {24u, "I8"}, {28u, "F64"}}) {
     GgufBytes file;
     file.tensor("blk.3.attn_q.weight", {256}, type, std::string(2048, '\0'));
-    std::string error = error_of(file);
+    std::string error = file_error(file);
     std::transform(error.begin(), error.end(), error.begin(),
                    [](char c) { return static_cast<char>(std::toupper(c)); });
     EXPECT_THAT(error, AllOf(HasSubstr("TENSOR BLK.3.ATTN_Q.WEIGHT IS OF TYPE"), HasSubstr(name)));
@@ -329,7 +330,7 @@ TEST(GgufFile, TypesThatJiangCannotReadAreNamed) {
   for (const uint32_t type : {4u, 5u, 31u, 36u, 99u, ~0u}) {  // removed and unknown ones
     GgufBytes file;
     file.tensor("t", {256}, type, std::string(2048, '\0'));
-    EXPECT_THAT(error_of(file), HasSubstr("tensor t is of type")) << type;
+    EXPECT_THAT(file_error(file), HasSubstr("tensor t is of type")) << type;
   }
 }
 
@@ -338,17 +339,17 @@ TEST(GgufFile, OverlapsHolesAndTrailingDataAreRefused) {
   const std::string data(128, '\0');
   GgufBytes overlap, hole, twice;
   overlap.tensor_at("a", {32}, kF32, 0, data).tensor_at("b", {32}, kF32, 64, data);
-  EXPECT_THAT(error_of(overlap), HasSubstr("tensors overlap"));
+  EXPECT_THAT(file_error(overlap), HasSubstr("tensors overlap"));
   hole.tensor_at("a", {32}, kF32, 0, data).tensor_at("b", {32}, kF32, 160, data + data);
-  EXPECT_THAT(error_of(hole), HasSubstr("leave a hole"));
+  EXPECT_THAT(file_error(hole), HasSubstr("leave a hole"));
   twice.tensor_at("a", {32}, kF32, 0, data).tensor_at("b", {32}, kF32, 0, "");
-  EXPECT_THAT(error_of(twice), HasSubstr("tensors overlap"));
+  EXPECT_THAT(file_error(twice), HasSubstr("tensors overlap"));
   GgufBytes honest;
   honest.tensor_at("b", {32}, kF32, 128, data).tensor_at("a", {32}, kF32, 0, data);
-  EXPECT_EQ(error_of(honest), "");  // the order of the table is free
-  EXPECT_THAT(error_of(honest.bytes() + "PK\x03\x04" + std::string(100, 'z')),
+  EXPECT_EQ(file_error(honest), "");  // the order of the table is free
+  EXPECT_THAT(file_error(honest.bytes() + "PK\x03\x04" + std::string(100, 'z')),
               HasSubstr("104 bytes of unknown data"));
-  EXPECT_EQ(error_of(honest.bytes() + std::string(31, '\0')), "");
+  EXPECT_EQ(file_error(honest.bytes() + std::string(31, '\0')), "");
 }
 
 // A24
@@ -356,13 +357,13 @@ TEST(GgufFile, OtherVersionsAndByteOrdersAreNamed) {
   for (const uint32_t version : {0u, 1u, 4u, 100u}) {
     GgufBytes file = tiny_gguf("llama");
     file.version = version;
-    EXPECT_THAT(error_of(file),
+    EXPECT_THAT(file_error(file),
                 HasSubstr(fmt::format("GGUF version {}, jiang reads 2 and 3", version)));
   }
   GgufBytes big;
   big.version = 0x03000000;
-  EXPECT_THAT(error_of(big), HasSubstr("big-endian"));
-  EXPECT_THAT(error_of("GGML" + std::string(100, '\0')), HasSubstr("not a GGUF file"));
+  EXPECT_THAT(file_error(big), HasSubstr("big-endian"));
+  EXPECT_THAT(file_error("GGML" + std::string(100, '\0')), HasSubstr("not a GGUF file"));
 }
 
 // A large file of the worst kind must not cost more than it is long.

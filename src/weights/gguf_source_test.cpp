@@ -20,13 +20,13 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 // "" when it opens.
-std::string error_of(const std::string& path) {
+std::string source_error(const std::string& path) {
   const auto source = open_tensor_source(path);
   return source ? "" : source.error().message;
 }
-std::string error_of(const GgufBytes& file) {
+std::string source_error(const GgufBytes& file) {
   const TempFolder folder;
-  return error_of(folder.write("m.gguf", file.bytes()));
+  return source_error(folder.write("m.gguf", file.bytes()));
 }
 
 GgufBytes tiny_llama() {
@@ -123,7 +123,7 @@ TEST(GgufSource, ImpossibleCountsAreRefusedByName) {
         if (std::string(other) != key) file.u32(other, 2);
       }
       file.zeros("token_embd.weight", {64, 10});
-      EXPECT_THAT(error_of(file),
+      EXPECT_THAT(source_error(file),
                   HasSubstr(fmt::format("{} is {}, it must be from 1 to 512", key, value)));
     }
   }
@@ -140,20 +140,20 @@ TEST(GgufSource, HeadsMustDivide) {
       .zeros("token_embd.weight", {64, 10});
   GgufBytes grouped = file;
   grouped.u32("llama.attention.head_count_kv", 3);
-  EXPECT_THAT(error_of(grouped),
+  EXPECT_THAT(source_error(grouped),
               HasSubstr("llama.attention.head_count_kv is 3, which does not divide the 4 heads"));
   GgufBytes odd = file;
   odd.u32("llama.rope.dimension_count", 15);
-  EXPECT_THAT(error_of(odd), HasSubstr("llama.rope.dimension_count is 15"));
+  EXPECT_THAT(source_error(odd), HasSubstr("llama.rope.dimension_count is 15"));
   GgufBytes lengths = file;
   lengths.u32("llama.attention.key_length", 16).u32("llama.attention.value_length", 8);
-  EXPECT_THAT(error_of(lengths), HasSubstr("llama.attention.value_length is 8"));
+  EXPECT_THAT(source_error(lengths), HasSubstr("llama.attention.value_length is 8"));
   GgufBytes per_layer = file;
   per_layer.array<uint32_t>("llama.attention.head_count_kv", kGgufUint32, {2, 2});
-  EXPECT_EQ(error_of(per_layer), "");
+  EXPECT_EQ(source_error(per_layer), "");
   GgufBytes differing = file;
   differing.array<uint32_t>("llama.attention.head_count_kv", kGgufUint32, {2, 4});
-  EXPECT_THAT(error_of(differing), HasSubstr("differs from layer to layer"));
+  EXPECT_THAT(source_error(differing), HasSubstr("differs from layer to layer"));
 }
 
 TEST(GgufSource, MissingAndMistypedKeysAreNamed) {
@@ -170,19 +170,19 @@ TEST(GgufSource, MissingAndMistypedKeysAreNamed) {
       if (std::string(missing) != "attention.layer_norm_rms_epsilon")
         file.f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
       if (mistyped) file.string(std::string("llama.") + missing, "64");
-      EXPECT_THAT(error_of(file),
+      EXPECT_THAT(source_error(file),
                   AllOf(HasSubstr(fmt::format("m.gguf: metadata key llama.{}", missing)),
                         HasSubstr(mistyped ? "must be a" : "is missing")));
     }
   }
   GgufBytes nameless;
   nameless.zeros("t", {4});
-  EXPECT_THAT(error_of(nameless), HasSubstr("general.architecture is missing"));
+  EXPECT_THAT(source_error(nameless), HasSubstr("general.architecture is missing"));
   for (const float epsilon : {0.0f, -1.0f, std::numeric_limits<float>::quiet_NaN(),
                               std::numeric_limits<float>::infinity()}) {
     GgufBytes file = tiny_llama();
     file.f32("llama.rope.freq_base", epsilon);
-    EXPECT_THAT(error_of(file), HasSubstr("llama.rope.freq_base"));
+    EXPECT_THAT(source_error(file), HasSubstr("llama.rope.freq_base"));
   }
 }
 
@@ -190,32 +190,32 @@ TEST(GgufSource, RopeFactorsMustBePositiveFloats) {
   for (const float bad : {0.0f, -2.0f, std::numeric_limits<float>::quiet_NaN()}) {
     GgufBytes file = tiny_gguf("phi3");
     file.floats("rope_factors_long.weight", {1, bad}).floats("rope_factors_short.weight", {1, 1});
-    EXPECT_THAT(error_of(file), HasSubstr("rope_factors_long.weight"));
+    EXPECT_THAT(source_error(file), HasSubstr("rope_factors_long.weight"));
   }
 }
 
 TEST(GgufSource, LongRopeNeedsBothTablesOfFactors) {
   GgufBytes file = tiny_gguf("phi3");
   file.floats("rope_factors_long.weight", {1, 2});
-  EXPECT_THAT(error_of(file), HasSubstr("one is missing"));
+  EXPECT_THAT(source_error(file), HasSubstr("one is missing"));
 }
 
 TEST(GgufSource, TwoTensorsThatAreTheSameInTheEndAreRefused) {
   GgufBytes file = tiny_llama();
   file.zeros("model.norm.weight", {64});
-  EXPECT_THAT(error_of(file), HasSubstr("two tensors are model.norm.weight"));
+  EXPECT_THAT(source_error(file), HasSubstr("two tensors are model.norm.weight"));
 }
 
 TEST(GgufSource, AdaptersMatricesAndEyesAreNoModels) {
   for (const char* type : {"adapter", "imatrix", "mmproj", "\x1b[2J"}) {
     GgufBytes file = tiny_llama();
     file.string("general.type", type);
-    EXPECT_THAT(error_of(file), HasSubstr("not a model, its general.type is"));
-    EXPECT_EQ(error_of(file).find('\x1b'), std::string::npos);
+    EXPECT_THAT(source_error(file), HasSubstr("not a model, its general.type is"));
+    EXPECT_EQ(source_error(file).find('\x1b'), std::string::npos);
   }
   GgufBytes model = tiny_llama();
   model.string("general.type", "model");
-  EXPECT_EQ(error_of(model), "");
+  EXPECT_EQ(source_error(model), "");
 }
 
 TEST(GgufSource, AnUnknownArchitectureOpensUntranslated) {
@@ -271,7 +271,7 @@ TEST(GgufSource, MissingPartsAreListed) {
   const auto paths = write_parts(folder, 5);
   std::filesystem::remove(paths[1]);
   std::filesystem::remove(paths[3]);
-  EXPECT_THAT(error_of(paths[0]),
+  EXPECT_THAT(source_error(paths[0]),
               AllOf(HasSubstr("missing: m-00002-of-00005.gguf, m-00004-of-00005.gguf")));
 }
 
@@ -293,13 +293,14 @@ TEST(GgufSource, PartsThatAreReorderedOrForeignAreRefused) {
   };
   for (const Edit& edit : edits) {
     const TempFolder folder;
-    EXPECT_THAT(error_of(write_parts(folder, 3, edit)[0]),
+    EXPECT_THAT(source_error(write_parts(folder, 3, edit)[0]),
                 HasSubstr("mixed up or of different models"));
   }
   const TempFolder folder;
   const auto all_wrong =
       write_parts(folder, 3, [](int, uint16_t&, uint16_t&, int32_t& tensors) { tensors = 7; });
-  EXPECT_THAT(error_of(all_wrong[0]), HasSubstr("hold 6 tensors, split.tensors.count promises 7"));
+  EXPECT_THAT(source_error(all_wrong[0]),
+              HasSubstr("hold 6 tensors, split.tensors.count promises 7"));
   // Another model's part of the same number.
   GgufBytes other = tiny_gguf("qwen2");
   other.u16("split.no", 1)
@@ -309,28 +310,28 @@ TEST(GgufSource, PartsThatAreReorderedOrForeignAreRefused) {
       .zeros("b", {1});
   const auto paths = write_parts(folder, 3);
   folder.write("m-00002-of-00003.gguf", other.bytes());
-  EXPECT_THAT(error_of(paths[2]), HasSubstr("general.architecture is not that of"));
+  EXPECT_THAT(source_error(paths[2]), HasSubstr("general.architecture is not that of"));
   // A tensor in two parts.
   GgufBytes same;
   same.u16("split.no", 1).u16("split.count", 3).i32("split.tensors.count", 6);
   same.zeros("blk.0.attn_norm.weight", {2}).zeros("b", {1});
   folder.write("m-00002-of-00003.gguf", same.bytes());
-  EXPECT_THAT(error_of(paths[0]), HasSubstr("two tensors are"));
+  EXPECT_THAT(source_error(paths[0]), HasSubstr("two tensors are"));
 }
 
 TEST(GgufSource, PartsWithOtherNamesOrImpossibleNumbersAreRefused) {
   const TempFolder folder;
   const auto paths = write_parts(folder, 2);
   std::filesystem::rename(paths[0], folder.path("renamed.gguf"));
-  EXPECT_THAT(error_of(folder.path("renamed.gguf")), HasSubstr("one of 2 parts"));
+  EXPECT_THAT(source_error(folder.path("renamed.gguf")), HasSubstr("one of 2 parts"));
   for (const char* name : {"m-00000-of-00002.gguf", "m-00003-of-00002.gguf",
                            "m-00001-of-00000.gguf", "m-00001-of-99999.gguf"}) {
-    EXPECT_NE(error_of(folder.write(name, tiny_llama().bytes())), "") << name;
+    EXPECT_NE(source_error(folder.write(name, tiny_llama().bytes())), "") << name;
   }
-  EXPECT_THAT(error_of(folder.write("n-00001-of-00001.gguf", tiny_llama().bytes())),
+  EXPECT_THAT(source_error(folder.write("n-00001-of-00001.gguf", tiny_llama().bytes())),
               HasSubstr("no split.no"));
   // Nearly the shape of a part's name is just a name.
-  EXPECT_EQ(error_of(folder.write("m-0001-of-0002.gguf", tiny_llama().bytes())), "");
+  EXPECT_EQ(source_error(folder.write("m-0001-of-0002.gguf", tiny_llama().bytes())), "");
 }
 
 // ---- the file itself (A18, A20, A21)
@@ -355,14 +356,14 @@ TEST(TensorSource, WhatIsNoRegularFileIsRefused) {
   const TempFolder folder;
   ASSERT_EQ(::mkfifo(folder.path("fifo").c_str(), 0600), 0);
   std::filesystem::create_symlink("loop", folder.path("loop"));
-  EXPECT_THAT(error_of(folder.path("fifo")), HasSubstr("not a regular file"));
-  EXPECT_THAT(error_of("/dev/zero"), HasSubstr("not a regular file"));
-  EXPECT_THAT(error_of(folder.path("loop")), HasSubstr("loop"));
-  EXPECT_THAT(error_of(folder.path("missing.gguf")), HasSubstr("No such file"));
-  EXPECT_THAT(error_of(folder.write("empty.gguf", "")), HasSubstr("empty"));
-  EXPECT_THAT(error_of(folder.path()), HasSubstr("a folder with GGUF files; name the file"));
+  EXPECT_THAT(source_error(folder.path("fifo")), HasSubstr("not a regular file"));
+  EXPECT_THAT(source_error("/dev/zero"), HasSubstr("not a regular file"));
+  EXPECT_THAT(source_error(folder.path("loop")), HasSubstr("loop"));
+  EXPECT_THAT(source_error(folder.path("missing.gguf")), HasSubstr("No such file"));
+  EXPECT_THAT(source_error(folder.write("empty.gguf", "")), HasSubstr("empty"));
+  EXPECT_THAT(source_error(folder.path()), HasSubstr("a folder with GGUF files; name the file"));
   std::filesystem::create_directory(folder.path("bare"));
-  EXPECT_THAT(error_of(folder.path("bare")), HasSubstr("no config.json"));
+  EXPECT_THAT(source_error(folder.path("bare")), HasSubstr("no config.json"));
 }
 
 TEST(TensorSource, ASparseFileOfTenTerabytesIsRefusedAtOnce) {
@@ -373,20 +374,20 @@ TEST(TensorSource, ASparseFileOfTenTerabytesIsRefusedAtOnce) {
   std::filesystem::resize_file(zeros, uint64_t{10} << 40, failed);
   if (failed) GTEST_SKIP() << "this file system has no files of 10 TB";
   std::filesystem::resize_file(honest, uint64_t{10} << 40);
-  EXPECT_THAT(error_of(zeros), HasSubstr("neither a GGUF file nor"));
-  EXPECT_THAT(error_of(honest), HasSubstr("bytes of unknown data follow the last tensor"));
+  EXPECT_THAT(source_error(zeros), HasSubstr("neither a GGUF file nor"));
+  EXPECT_THAT(source_error(honest), HasSubstr("bytes of unknown data follow the last tensor"));
   // An array that claims all of it.
   GgufBytes array;
   array.raw_key("k", ByteWriter().u32(kGgufArray).u32(kGgufUint8).u64(uint64_t{9} << 40).bytes);
   const std::string hungry = folder.write("hungry.gguf", array.bytes());
   std::filesystem::resize_file(hungry, uint64_t{10} << 40);
-  EXPECT_THAT(error_of(hungry), HasSubstr("cannot fit"));
+  EXPECT_THAT(source_error(hungry), HasSubstr("cannot fit"));
 }
 
 TEST(TensorSource, ForeignFilesAreRefusedByMagicWhateverTheirName) {
   const TempFolder folder;
   const auto refusal = [&](std::string_view head) {
-    return error_of(folder.write("model.gguf", std::string(head) + std::string(100, '\7')));
+    return source_error(folder.write("model.gguf", std::string(head) + std::string(100, '\7')));
   };
   EXPECT_THAT(refusal("PK\x03\x04"), AllOf(HasSubstr("PyTorch"), HasSubstr("never read")));
   EXPECT_THAT(refusal("\x80\x02}q"), HasSubstr("pickle"));
@@ -399,7 +400,7 @@ TEST(TensorSource, ForeignFilesAreRefusedByMagicWhateverTheirName) {
   EXPECT_THAT(refusal(std::string_view("\x10\0\0\0\0\0\0\0{\"a\"", 12)),
               HasSubstr("name the folder"));
   EXPECT_THAT(refusal("hello"), HasSubstr("neither a GGUF file nor a Hugging Face folder"));
-  EXPECT_THAT(error_of(folder.write("short.gguf", "GG")), HasSubstr("truncated at byte"));
+  EXPECT_THAT(source_error(folder.write("short.gguf", "GG")), HasSubstr("truncated at byte"));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 // "" when it opens.
-std::string error_of(const TempFolder& folder) {
+std::string folder_error(const TempFolder& folder) {
   const auto source = open_tensor_source(folder.path());
   return source ? "" : source.error().message;
 }
@@ -184,13 +184,14 @@ TEST(HfFolder, ShardsAreOneModel) {
 TEST(HfFolder, MissingSwappedAndForeignShardsAreRefused) {
   const TempFolder folder;
   write_shards(folder, "b", "a");
-  EXPECT_THAT(error_of(folder), HasSubstr("tensor b is not in this shard by the index"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("tensor b is not in this shard by the index"));
   write_shards(folder, "a", "c");
-  EXPECT_THAT(error_of(folder), HasSubstr("tensor c is not in this shard"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("tensor c is not in this shard"));
   folder.write("model-00002-of-00002.safetensors", safetensors_bytes("{}", ""));
-  EXPECT_THAT(error_of(folder), HasSubstr("not there: b in model-00002-of-00002.safetensors"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("not there: b in model-00002-of-00002.safetensors"));
   std::filesystem::remove(folder.path("model-00002-of-00002.safetensors"));
-  EXPECT_THAT(error_of(folder), HasSubstr("shards are missing: model-00002-of-00002.safetensors"));
+  EXPECT_THAT(folder_error(folder),
+              HasSubstr("shards are missing: model-00002-of-00002.safetensors"));
 }
 
 TEST(ShardIndex, OnlyPlainNamesInThisFolderAreOpened) {
@@ -239,17 +240,17 @@ TEST(ShardIndex, AMillionShardsAreRefusedAndAHundredThousandTensorsAreNot) {
 
 TEST(HfFolder, FoldersWithoutReadableWeightsSayWhatTheyHold) {
   const TempFolder folder;
-  EXPECT_THAT(error_of(folder),
+  EXPECT_THAT(folder_error(folder),
               HasSubstr("no config.json there; MODEL is a GGUF file or a Hugging Face folder"));
   folder.write("config.json", "{}");
-  EXPECT_THAT(error_of(folder), HasSubstr("neither model.safetensors nor"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("neither model.safetensors nor"));
   folder.write("pytorch_model.bin", "PK\x03\x04");
-  EXPECT_THAT(error_of(folder),
+  EXPECT_THAT(folder_error(folder),
               AllOf(HasSubstr("pytorch_model.bin"), HasSubstr("pickles"), HasSubstr("never read")));
   folder.write("model.safetensors", "PK\x03\x04 a renamed ZIP file");
-  EXPECT_THAT(error_of(folder), HasSubstr("is this a safetensors file?"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("is this a safetensors file?"));
   folder.write("model.safetensors", "");
-  EXPECT_THAT(error_of(folder), HasSubstr("empty"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("empty"));
 }
 
 TEST(HfFolder, OddConfigsAreRefused) {
@@ -257,16 +258,16 @@ TEST(HfFolder, OddConfigsAreRefused) {
   folder.write("model.safetensors", safetensors_bytes({safetensors_zeros("a", {1})}));
   for (const char* bad : {"", "[]", "{\"a\": 1, \"a\": 2}", "{", "nonsense"}) {
     folder.write("config.json", bad);
-    EXPECT_THAT(error_of(folder), HasSubstr("config.json")) << bad;
+    EXPECT_THAT(folder_error(folder), HasSubstr("config.json")) << bad;
   }
   folder.write("config.json", std::string(100000, '['));
-  EXPECT_THAT(error_of(folder), HasSubstr("nested deeper"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("nested deeper"));
   folder.write(
       "config.json",
       R"({"architectures": "x", "model_type": 7, "text_config": 3, "rope_parameters": []})");
-  EXPECT_EQ(error_of(folder), "");
+  EXPECT_EQ(folder_error(folder), "");
   folder.write("generation_config.json", "[]");
-  EXPECT_THAT(error_of(folder), HasSubstr("generation_config.json"));
+  EXPECT_THAT(folder_error(folder), HasSubstr("generation_config.json"));
 }
 
 // A18

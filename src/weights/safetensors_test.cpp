@@ -15,12 +15,12 @@ using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-Result<std::vector<SafetensorsEntry>> parse(std::string_view bytes) {
+Result<std::vector<SafetensorsEntry>> parse_header(std::string_view bytes) {
   return parse_safetensors(std::as_bytes(std::span(bytes)), "m.safetensors");
 }
 // "" when it loads.
-std::string error_of(std::string_view bytes) {
-  const auto entries = parse(bytes);
+std::string safetensors_error(std::string_view bytes) {
+  const auto entries = parse_header(bytes);
   return entries ? "" : entries.error().message;
 }
 
@@ -28,7 +28,8 @@ constexpr std::string_view kEightBytes = "01234567";
 
 // The error for one tensor "t" of this description over 8 bytes of data.
 std::string error_of_tensor(std::string_view description) {
-  return error_of(safetensors_bytes(fmt::format("{{\"t\":{}}}", description), kEightBytes));
+  return safetensors_error(
+      safetensors_bytes(fmt::format("{{\"t\":{}}}", description), kEightBytes));
 }
 
 std::string honest_file() {
@@ -41,7 +42,7 @@ std::string honest_file() {
 
 TEST(Safetensors, ReadsWhatIsThere) {
   const std::string bytes = honest_file();
-  const auto entries = parse(bytes);
+  const auto entries = parse_header(bytes);
   ASSERT_TRUE(entries) << entries.error().message;
   ASSERT_EQ(entries->size(), 5u);
   const SafetensorsEntry& b = (*entries)[0];
@@ -60,18 +61,19 @@ TEST(Safetensors, TheOrderOfTheHeaderIsFreeAndSpacesMayFollowIt) {
   const std::string header = R"({"late":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},
                                  "early":{"data_offsets":[0,4],"shape":[1],"dtype":"F32"}}     )";
   const auto bytes = safetensors_bytes(header, kEightBytes);
-  const auto entries = parse(bytes);
+  const auto entries = parse_header(bytes);
   ASSERT_TRUE(entries) << entries.error().message;
   EXPECT_EQ((*entries)[0].name, "early");
-  EXPECT_EQ(error_of(safetensors_bytes("{}", "")), "");
+  EXPECT_EQ(safetensors_error(safetensors_bytes("{}", "")), "");
 }
 
 // A1
 TEST(Safetensors, EveryPrefixIsRefused) {
   const std::string bytes = honest_file();
-  ASSERT_EQ(error_of(bytes), "");
+  ASSERT_EQ(safetensors_error(bytes), "");
   for (size_t length = 0; length < bytes.size(); ++length) {
-    EXPECT_THAT(error_of(std::string_view(bytes).substr(0, length)), HasSubstr("truncated"))
+    EXPECT_THAT(safetensors_error(std::string_view(bytes).substr(0, length)),
+                HasSubstr("truncated"))
         << length;
   }
 }
@@ -83,7 +85,7 @@ TEST(Safetensors, EveryFlippedBitGivesAnErrorOrACleanFile) {
   uint64_t touched = 0;
   for (size_t bit = 0; bit < header * 8; ++bit) {
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
-    if (const auto entries = parse(bytes)) {
+    if (const auto entries = parse_header(bytes)) {
       for (const SafetensorsEntry& entry : *entries) {
         for (const std::byte byte : entry.bytes) touched += static_cast<uint64_t>(byte);
       }
@@ -120,7 +122,7 @@ TEST(Safetensors, OffsetsAndShapesMustFit) {
 // A14
 TEST(Safetensors, OverlapsHolesAndTrailingDataAreRefused) {
   const auto two = [](int begin_a, int end_a, int begin_b, int end_b, size_t size) {
-    return error_of(safetensors_bytes(
+    return safetensors_error(safetensors_bytes(
         fmt::format(
             R"({{"a":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}},"b":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}}}})",
             end_a - begin_a, begin_a, end_a, end_b - begin_b, begin_b, end_b),
@@ -133,7 +135,7 @@ TEST(Safetensors, OverlapsHolesAndTrailingDataAreRefused) {
   EXPECT_THAT(two(0, 4, 5, 8, 8), HasSubstr("behind a hole"));
   EXPECT_THAT(two(1, 4, 4, 8, 8), HasSubstr("behind a hole"));
   EXPECT_THAT(two(0, 4, 4, 8, 12), HasSubstr("4 bytes of unknown data follow"));
-  EXPECT_THAT(error_of(honest_file() + "PK\x03\x04" + std::string(50, 'z')),
+  EXPECT_THAT(safetensors_error(honest_file() + "PK\x03\x04" + std::string(50, 'z')),
               HasSubstr("54 bytes of unknown data"));
 }
 
@@ -143,16 +145,17 @@ TEST(Safetensors, HugeHeadersAreRefused) {
   std::string claim = safetensors_bytes("{}", "");
   const uint64_t huge = 100'000'001;
   std::memcpy(claim.data(), &huge, 8);
-  EXPECT_THAT(error_of(claim), HasSubstr("header of 100000001 bytes, at most 100000000"));
+  EXPECT_THAT(safetensors_error(claim), HasSubstr("header of 100000001 bytes, at most 100000000"));
   const uint64_t largest = ~uint64_t{0};
   std::memcpy(claim.data(), &largest, 8);
-  EXPECT_THAT(error_of(claim), HasSubstr("at most 100000000"));
+  EXPECT_THAT(safetensors_error(claim), HasSubstr("at most 100000000"));
 
-  EXPECT_THAT(error_of(safetensors_bytes(std::string(99'000'000, '['), "")),
+  EXPECT_THAT(safetensors_error(safetensors_bytes(std::string(99'000'000, '['), "")),
               HasSubstr("no JSON object"));
-  EXPECT_THAT(error_of(safetensors_bytes("{\"a\":" + std::string(50'000'000, '['), "")),
+  EXPECT_THAT(safetensors_error(safetensors_bytes("{\"a\":" + std::string(50'000'000, '['), "")),
               HasSubstr("unexpected a list"));
-  EXPECT_THAT(error_of(safetensors_bytes("{\"__metadata__\":{\"a\":" + std::string(1000, '{'), "")),
+  EXPECT_THAT(safetensors_error(
+                  safetensors_bytes("{\"__metadata__\":{\"a\":" + std::string(1000, '{'), "")),
               HasSubstr("nested too deep"));
 }
 
@@ -166,35 +169,41 @@ TEST(Safetensors, AHundredThousandTensorsAreReadAndMoreRefused) {
     return safetensors_bytes(header + "}", std::string(static_cast<size_t>(count), 'x'));
   };
   const std::string many = file(100'000);
-  const auto entries = parse(many);
+  const auto entries = parse_header(many);
   ASSERT_TRUE(entries) << entries.error().message;
   EXPECT_EQ(entries->size(), 100'000u);
-  EXPECT_THAT(error_of(file(131'073)), HasSubstr("more than 131072 tensors"));
+  EXPECT_THAT(safetensors_error(file(131'073)), HasSubstr("more than 131072 tensors"));
 }
 
 // A16
 TEST(Safetensors, OddHeadersAreRefused) {
   const std::string good = R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
-  ASSERT_EQ(error_of(safetensors_bytes(good, kEightBytes)), "");
-  EXPECT_THAT(error_of(safetensors_bytes(good + std::string(3, '\0'), kEightBytes)),
+  ASSERT_EQ(safetensors_error(safetensors_bytes(good, kEightBytes)), "");
+  EXPECT_THAT(safetensors_error(safetensors_bytes(good + std::string(3, '\0'), kEightBytes)),
               HasSubstr("not valid JSON"));
-  EXPECT_THAT(error_of(safetensors_bytes(" " + good, kEightBytes)), HasSubstr("no JSON object"));
-  EXPECT_THAT(error_of(safetensors_bytes(good + "{}", kEightBytes)), HasSubstr("not valid JSON"));
-  EXPECT_THAT(error_of(safetensors_bytes("{\"t\xff\":1}", "")), HasSubstr("not valid JSON"));
-  EXPECT_THAT(error_of(safetensors_bytes("{\"\\ud800\":1}", "")), HasSubstr("not valid JSON"));
+  EXPECT_THAT(safetensors_error(safetensors_bytes(" " + good, kEightBytes)),
+              HasSubstr("no JSON object"));
+  EXPECT_THAT(safetensors_error(safetensors_bytes(good + "{}", kEightBytes)),
+              HasSubstr("not valid JSON"));
+  EXPECT_THAT(safetensors_error(safetensors_bytes("{\"t\xff\":1}", "")),
+              HasSubstr("not valid JSON"));
+  EXPECT_THAT(safetensors_error(safetensors_bytes("{\"\\ud800\":1}", "")),
+              HasSubstr("not valid JSON"));
   const std::string entry = good.substr(5, good.size() - 6);
-  EXPECT_THAT(error_of(safetensors_bytes("{\"t\":" + entry + ",\"t\":" + entry + "}", kEightBytes)),
+  EXPECT_THAT(safetensors_error(
+                  safetensors_bytes("{\"t\":" + entry + ",\"t\":" + entry + "}", kEightBytes)),
               HasSubstr("t stands twice"));
-  EXPECT_THAT(error_of(safetensors_bytes(R"({"__metadata__":{"a":"b","a":"c"}})", "")),
+  EXPECT_THAT(safetensors_error(safetensors_bytes(R"({"__metadata__":{"a":"b","a":"c"}})", "")),
               HasSubstr("a stands twice"));
-  EXPECT_THAT(error_of(safetensors_bytes(R"({"__metadata__":{},"__metadata__":{}})", "")),
+  EXPECT_THAT(safetensors_error(safetensors_bytes(R"({"__metadata__":{},"__metadata__":{}})", "")),
               HasSubstr("stands twice"));
-  EXPECT_THAT(error_of(safetensors_bytes(R"({"__metadata__":{"a":1}})", "")),
+  EXPECT_THAT(safetensors_error(safetensors_bytes(R"({"__metadata__":{"a":1}})", "")),
               HasSubstr("unexpected a number"));
-  EXPECT_THAT(error_of(safetensors_bytes(R"({"__metadata__":"a"})", "")),
+  EXPECT_THAT(safetensors_error(safetensors_bytes(R"({"__metadata__":"a"})", "")),
               HasSubstr("unexpected a string"));
   for (const char* name : {"", "a\\u001b[2J", "a b", "\\u0000"}) {
-    EXPECT_THAT(error_of(safetensors_bytes(fmt::format("{{\"{}\":{}}}", name, entry), kEightBytes)),
+    EXPECT_THAT(safetensors_error(
+                    safetensors_bytes(fmt::format("{{\"{}\":{}}}", name, entry), kEightBytes)),
                 HasSubstr("cannot name a tensor"));
   }
 

@@ -14,7 +14,8 @@
 namespace jiang {
 namespace {
 
-constexpr size_t kTokens = 77;  // two whole blocks of the cache and a part, beyond every window
+constexpr size_t kFamilyTokens =
+    77;  // two whole blocks of the cache and a part, beyond every window
 
 std::vector<TokenId> some_tokens(size_t n, int32_t vocabulary, size_t salt = 0) {
   std::vector<TokenId> tokens;
@@ -37,7 +38,7 @@ double relative_error(const std::vector<float>& ours, const ReferenceOutput& ref
   return worst / largest;
 }
 
-double rms_error(const std::vector<float>& ours, const ReferenceOutput& reference) {
+double family_error(const std::vector<float>& ours, const ReferenceOutput& reference) {
   double squares = 0;
   for (size_t i = 0; i < ours.size(); ++i) {
     squares += (ours[i] - reference.values[i]) * (ours[i] - reference.values[i]);
@@ -56,7 +57,7 @@ std::vector<float> run_all(const std::shared_ptr<const Model>& model, ThreadPool
                            std::span<const TokenId> tokens, KvType type = KvType::f32,
                            int32_t chunk = 0) {
   if (!model->config().is_encoder) return all_logits(model, pool, tokens, chunk, type);
-  ModelRunner runner(model, pool, type, 2 * kTokens);
+  ModelRunner runner(model, pool, type, 2 * kFamilyTokens);
   return runner.run(kNoState, tokens, OutputKind::hidden_states);
 }
 
@@ -93,7 +94,7 @@ TEST_P(Families, BothFormsAgreeWithTheReference) {
   }
   ThreadPool pool(1);
   // The HF form is the specification of both files.
-  const auto tokens = some_tokens(kTokens, tiny.gguf_architecture == "bert" ? 64 : 259);
+  const auto tokens = some_tokens(kFamilyTokens, tiny.gguf_architecture == "bert" ? 64 : 259);
   const ReferenceOutput reference = run_reference(*open(paths[0]), tokens);
   for (const std::string& path : paths) {
     const auto model = load(open(path), pool);
@@ -122,7 +123,7 @@ TEST_P(Families, ASmallerCacheIsNothingButRoundedKeysAndValues) {
   ThreadPool pool(1);
   const auto model = load(source, pool);
   if (model->config().is_encoder) return;  // has no cache
-  const auto tokens = some_tokens(kTokens, model->config().vocab_size);
+  const auto tokens = some_tokens(kFamilyTokens, model->config().vocab_size);
   const ReferenceOutput exact = run_reference(*source, tokens);
   // Every value off by up to 2^-12 of itself, or 1/254 of the largest, layer after layer.
   for (const auto& [type, step] : {std::pair(KvType::f16, 0x1p-12), {KvType::int8, 1.0 / 254}}) {
@@ -131,7 +132,7 @@ TEST_P(Families, ASmallerCacheIsNothingButRoundedKeysAndValues) {
     // Rounding keys and values is the whole of the difference, but for the few that f32 and f64
     // have on two sides of a tie: those round to neighbours, and what they add is small in the
     // mean.
-    EXPECT_LT(rms_error(ours, rounded), rms_error(ours, exact) / 4);
+    EXPECT_LT(family_error(ours, rounded), family_error(ours, exact) / 4);
     EXPECT_LT(relative_error(ours, exact), model->config().num_hidden_layers * 8 * step);
   }
 }
@@ -159,7 +160,7 @@ TEST(LongRope, ContextDecidesBetweenShortAndLongFactors) {
 class SameBits : public ::testing::TestWithParam<std::string> {
  protected:
   SameBits() : model_(load(std::make_shared<MemorySource>(make_tiny_model(GetParam())), pool_)) {
-    tokens_ = some_tokens(kTokens, model_->config().vocab_size);
+    tokens_ = some_tokens(kFamilyTokens, model_->config().vocab_size);
   }
   bool is_encoder() const { return model_->config().is_encoder; }
 
@@ -189,16 +190,18 @@ TEST_P(SameBits, InAnyChunks) {
 TEST_P(SameBits, InAnyCompany) {
   const OutputKind kind = is_encoder() ? OutputKind::hidden_states : OutputKind::logits;
   const auto expected = run_all(model_, pool_, tokens_);
-  ModelRunner runner(model_, pool_, KvType::f32, 4 * kTokens);
+  ModelRunner runner(model_, pool_, KvType::f32, 4 * kFamilyTokens);
   std::vector<ModelRunner::Piece> batch;
   for (const size_t n : {3, 77, 33, 1}) {
-    batch.push_back({is_encoder() ? kNoState : runner.create(),
-                     n == kTokens ? tokens_ : some_tokens(n, model_->config().vocab_size, n)});
+    batch.push_back(
+        {is_encoder() ? kNoState : runner.create(),
+         n == kFamilyTokens ? tokens_ : some_tokens(n, model_->config().vocab_size, n)});
   }
   const auto outputs = runner.run_batch(batch, kind);
   const size_t width = runner.width(kind);
-  const std::vector<float> mine(outputs.begin() + static_cast<ptrdiff_t>(3 * width),
-                                outputs.begin() + static_cast<ptrdiff_t>((3 + kTokens) * width));
+  const std::vector<float> mine(
+      outputs.begin() + static_cast<ptrdiff_t>(3 * width),
+      outputs.begin() + static_cast<ptrdiff_t>((3 + kFamilyTokens) * width));
   EXPECT_EQ(mine, expected);
 }
 
@@ -206,7 +209,7 @@ TEST_P(SameBits, AfterForkAndTrim) {
   if (is_encoder()) return;
   for (const KvType type : {KvType::f16, KvType::int8}) {
     const auto expected = run_all(model_, pool_, tokens_, type);
-    ModelRunner runner(model_, pool_, type, kTokens);
+    ModelRunner runner(model_, pool_, type, kFamilyTokens);
     const size_t width = runner.width(OutputKind::logits);
     const auto from = [&](size_t first) {
       return std::vector<float>(expected.begin() + static_cast<ptrdiff_t>(first * width),

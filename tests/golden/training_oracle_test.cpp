@@ -20,12 +20,12 @@ namespace {
 
 constexpr int kSteps = 5;
 constexpr float kRate = 1e-3f;
-constexpr int kLengths[] = {61, 23};
+constexpr int kOracleLengths[] = {61, 23};
 
 std::vector<std::vector<TokenId>> sequences() {
   std::vector<std::vector<TokenId>> all;
   int i = 0;
-  for (const int n : kLengths) {
+  for (const int n : kOracleLengths) {
     all.emplace_back();
     for (int k = 0; k < n; ++k, ++i) all.back().push_back((i * i * 31 + i * 7 + 11) % 256);
   }

@@ -221,7 +221,7 @@ Result<Value> filesizeformat(Interpreter&, const Value& self, const CallArgument
   return text("");
 }
 
-constexpr FilterRow kFilters[] = {
+constexpr FilterRow kNumberFilters[] = {
     {"abs", abs_filter},     {"filesizeformat", filesizeformat},
     {"float", float_filter}, {"int", int_filter},
     {"round", round_filter},
@@ -229,6 +229,6 @@ constexpr FilterRow kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterRow> number_filters() { return kFilters; }
+std::span<const FilterRow> number_filters() { return kNumberFilters; }
 
 }  // namespace jiang::jinja

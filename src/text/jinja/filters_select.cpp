@@ -97,7 +97,7 @@ Result<Value> attr(Interpreter& in, const Value& self, const CallArguments& argu
   return in.get_attribute(self, args[0]->bytes());
 }
 
-constexpr FilterRow kFilters[] = {
+constexpr FilterRow kSelectFilters[] = {
     {"attr", attr},
     {"map", map},
     {"reject", select<false, false>},
@@ -108,6 +108,6 @@ constexpr FilterRow kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterRow> select_filters() { return kFilters; }
+std::span<const FilterRow> select_filters() { return kSelectFilters; }
 
 }  // namespace jiang::jinja

@@ -318,7 +318,7 @@ Result<Value> slice(Interpreter& in, const Value& self, const CallArguments& arg
   return Value::generator("generator", std::move(columns));
 }
 
-constexpr FilterRow kFilters[] = {
+constexpr FilterRow kSequenceFilters[] = {
     {"batch", batch},
     {"count", length_filter},
     {"d", default_filter},
@@ -342,6 +342,6 @@ constexpr FilterRow kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterRow> sequence_filters() { return kFilters; }
+std::span<const FilterRow> sequence_filters() { return kSequenceFilters; }
 
 }  // namespace jiang::jinja

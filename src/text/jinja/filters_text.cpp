@@ -387,7 +387,7 @@ Result<Value> tojson(Interpreter& in, const Value& self, const CallArguments& ar
   return in.budget().string(std::move(text));
 }
 
-constexpr FilterRow kFilters[] = {
+constexpr FilterRow kTextFilters[] = {
     {"capitalize", change_case<CaseMap::capitalize>},
     {"center", center},
     {"e", escape_filter},
@@ -412,6 +412,6 @@ constexpr FilterRow kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterRow> text_filters() { return kFilters; }
+std::span<const FilterRow> text_filters() { return kTextFilters; }
 
 }  // namespace jiang::jinja

@@ -137,6 +137,8 @@ class Interpreter {
   Text* output_ = nullptr;
   Text captured_;  // the operand of a filter or set block's filter
   int calls_ = 0;
+  // Nodes on the C++ stack at once: an expression's depth, times the macros called inside of it.
+  static constexpr int kMaxDepth = 2000;
   int depth_ = 0;       // of evaluate() and run() on the C++ stack
   int error_line_ = 0;  // of the innermost node that failed
 };

@@ -3,12 +3,6 @@
 #include "text/jinja/python_value.h"
 
 namespace jiang::jinja {
-namespace {
-
-// Nodes on the C++ stack at once: an expression's depth, times the macros called inside of it.
-constexpr int kMaxDepth = 2000;
-
-}  // namespace
 
 Result<Value> Interpreter::evaluate(const Expr& expr, Scope* scope) {
   if (!budget_.spend(1)) return budget_.out_of_steps();

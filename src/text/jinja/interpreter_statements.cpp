@@ -4,7 +4,6 @@
 namespace jiang::jinja {
 namespace {
 
-constexpr int kMaxDepth = 2000;
 // NameIds that the parser gives to the names below before all others.
 constexpr NameId kCaller = 1, kKwargs = 2, kVarargs = 3;
 
