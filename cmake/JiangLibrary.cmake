@@ -78,7 +78,8 @@ function(jiang_library name)
 endfunction()
 
 if(JIANG_TESTS)
-  add_library(jiang_test_support STATIC ${PROJECT_SOURCE_DIR}/tests/support/source_dir.cpp)
+  add_library(jiang_test_support STATIC ${PROJECT_SOURCE_DIR}/tests/support/private_network.cpp
+                                        ${PROJECT_SOURCE_DIR}/tests/support/source_dir.cpp)
   target_include_directories(jiang_test_support PUBLIC ${PROJECT_SOURCE_DIR})
   # The macro belongs to the file, not the target, so that it is not part of the precompiled header.
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/source_dir.cpp

@@ -96,6 +96,8 @@ test('@smoke a reload in the middle of an answer loses and doubles nothing', asy
   await expect(answers(page).first()).toHaveAttribute('data-status', 'running');
   site.setPace(1);
   await settled(page);
+  // A formula is drawn after its text has come; its source must be gone before texts are compared.
+  await expect(answers(page).first().locator('.prose .katex').first()).toBeVisible();
   const live = await answers(page).first().locator('.prose').innerText();
   await page.reload();
   await settled(page);

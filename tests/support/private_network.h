@@ -1,0 +1,44 @@
+// A network of one process: a child in its own network namespace in which every IPv4 address is
+// local, whatever port 80 of any of them is asked is answered and noted with the address that was
+// reached, and every name is resolved by a function. What a guard against requests to inside
+// addresses lets through is then seen where it would arrive.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace jiang {
+
+class PrivateNetwork {
+ public:
+  // The addresses that the n-th question (from 0) for a name is answered with, A and AAAA together.
+  using Resolve = std::function<std::vector<std::string>(const std::string& name, int n)>;
+
+  // Runs `body` in a child process; what it returns comes back, "" for nothing to say. nullopt:
+  // this machine allows no such namespace. Call it while no other thread runs.
+  static std::optional<std::string> run(Resolve resolve,
+                                        const std::function<std::string(PrivateNetwork&)>& body);
+
+  // Local addresses that connections to port 80 came to, as inet_ntop writes them; taken.
+  std::vector<std::string> take_reached();
+  int n_questions() const;  // that the resolver was asked
+
+ private:
+  explicit PrivateNetwork(Resolve resolve) : resolve_(std::move(resolve)) {}
+  bool start();
+  void answer_names(int socket);
+  void answer_requests(int listener);
+
+  Resolve resolve_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int> asked_;  // by name
+  int n_questions_ = 0;
+  std::vector<std::string> reached_;
+};
+
+}  // namespace jiang
