@@ -81,14 +81,14 @@ void put16(std::string& out, int value) {
 }  // namespace
 
 std::optional<std::string> PrivateNetwork::run(
-    Resolve resolve, const std::function<std::string(PrivateNetwork&)>& body) {
+    Resolve resolve, const std::function<std::string(PrivateNetwork&)>& body, Respond respond) {
   constexpr int kNoNamespace = 77;
   int pipe[2];
   if (::pipe2(pipe, O_CLOEXEC) != 0) return std::nullopt;
   const pid_t child = ::fork();
   if (child == 0) {
     // Its threads live until it ends.
-    auto* network = new PrivateNetwork(std::move(resolve));
+    auto* network = new PrivateNetwork(std::move(resolve), std::move(respond));
     if (!enter_namespaces() || !own_all_addresses() || !resolve_here() || !network->start()) {
       ::_exit(kNoNamespace);
     }
@@ -192,7 +192,6 @@ void PrivateNetwork::answer_names(int socket) {
   }
 }
 
-// "GET /to/URL" is redirected to URL; all else is a page.
 void PrivateNetwork::answer_requests(int listener) {
   for (;;) {
     const int socket = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -212,7 +211,9 @@ void PrivateNetwork::answer_requests(int listener) {
     std::string reply =
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n"
         "Connection: close\r\n\r\na page";
-    if (request.starts_with("GET /to/")) {
+    if (std::string own = respond_ ? respond_(request) : ""; !own.empty()) {
+      reply = std::move(own);
+    } else if (request.starts_with("GET /to/")) {
       reply = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close\r\nLocation: " +
               request.substr(8, request.find(' ', 8) - 8) + "\r\n\r\n";
     }
