@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/ascii.h"
 #include "base/file.h"
 #include "sandbox/box_folder.h"
 #include "sandbox/box_init_bytes.h"
@@ -183,7 +184,9 @@ class BubblewrapBox : public Sandbox {
     int reports[2] = {0, 0};  // the box stands; how the program ended
     const ssize_t n = read(descriptor, reports, sizeof(reports));
     if (n < static_cast<ssize_t>(sizeof(int))) {
-      return fail(ErrorKind::io, "the box did not start: {}",
+      // bubblewrap's word for a kernel, container or chroot in which there are no user namespaces.
+      const bool is_refused = contains(result.err, "No permissions to create new namespace");
+      return fail(is_refused ? ErrorKind::unsupported : ErrorKind::io, "the box did not start: {}",
                   result.err.substr(0, result.err.find('\n')));
     }
     if (n < static_cast<ssize_t>(sizeof(reports))) {

@@ -74,7 +74,7 @@ Status prove(Sandbox& sandbox) {
                 probe.compile.err.substr(0, 300));
   }
   if (probe.run->out == "held\n" && probe.run->exit_code == 0) return ok();
-  return fail(ErrorKind::unsupported, "the box does not hold: its self-test {}",
+  return fail(ErrorKind::io, "the box does not hold: its self-test {}",
               probe.run->out.empty()
                   ? std::string("ended as ") + name_of(probe.run->end) + " and said nothing"
                   : probe.run->out.substr(0, probe.run->out.find('\n')));
