@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { answers, button, expect, importTurns, presets, settled, test } from './site';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = ['', 'agents', `agents/${encodeURIComponent('代码匠')}`, 'agents/+', 'models', 'workbench', 'history', 'settings'];
+const VIEWS = ['', 'agents', 'agents/craftsman', 'agents/+', 'models', 'workbench', 'history', 'settings'];
 
 async function serious(page: import('@playwright/test').Page): Promise<string[]> {
   // Through the devtools: the page's policy lets no such script in.

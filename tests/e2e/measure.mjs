@@ -74,7 +74,7 @@ async function fill(page, turns) {
     }));
     const response = await fetch('jiang/v1/conversations/import', {
       method: 'POST', headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ format: 'jiang-conversation', version: 1, conversation: { id: 'x', title: 'x', agent_id: null, model: '', folder: '', pinned: false, created: now, updated: now, leaf: messages.at(-1).id, settings: {} }, messages }),
+      body: JSON.stringify({ format: 'jiang.conversation', version: 1, conversation: { id: 'x', title: 'x', agent_id: null, model: '', folder: '', pinned: false, created: now, updated: now, leaf: messages.at(-1).id, settings: {} }, messages }),
     });
     return (await response.json()).ids[0];
   }, turns);

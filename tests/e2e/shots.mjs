@@ -29,7 +29,7 @@ for (const { name, ...options } of looks) {
   await page.locator('[data-role=assistant][data-status=done]').waitFor();
   await page.waitForTimeout(600);
   await shot('2-answer');
-  for (const view of ['agents', `agents/${encodeURIComponent('代码匠')}`, 'agents/+', 'models', 'workbench', 'settings']) {
+  for (const view of ['agents', 'agents/craftsman', 'agents/+', 'models', 'workbench', 'settings']) {
     await page.goto(`${root}#/${view}`);
     await page.locator('h1').first().waitFor();
     await page.waitForTimeout(300);

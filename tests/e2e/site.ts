@@ -114,7 +114,7 @@ export async function importTurns(page: Page, turns: Turn[]): Promise<string> {
     };
     const response = await fetch('jiang/v1/conversations/import', {
       method: 'POST', headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ format: 'jiang-conversation', version: 1, conversation, messages }),
+      body: JSON.stringify({ format: 'jiang.conversation', version: 1, conversation, messages }),
     });
     const body = (await response.json()) as { ids?: string[] };
     if (!body.ids?.[0]) throw new Error(`import: ${response.status} ${JSON.stringify(body)}`);

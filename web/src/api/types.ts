@@ -127,7 +127,7 @@ export interface Agent {
   opening: string;
   questions: string[];
   model: string;
-  parameters: Parameters;
+  parameters?: Parameters; // not for who may only chat with it, as the instructions
   built_in: boolean;
   file?: boolean;
   mine?: boolean;
