@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -76,6 +78,20 @@ int n_runs() {
   return text ? atoi(text) : 1;
 }
 
+int programs_that_live() {
+  int n = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    auto comm = read_file(entry.path().string() + "/comm", 100);
+    n += comm && *comm == "program\n";
+  }
+  return n;
+}
+
+std::ptrdiff_t open_descriptors() {
+  const auto all = std::filesystem::directory_iterator("/proc/self/fd");
+  return std::distance(begin(all), end(all));
+}
+
 // The long run measures: every program ends within its limit and half a second.
 bool measures_time() { return getenv("JIANG_SANDBOX_RUNS") != nullptr; }
 
@@ -119,6 +135,7 @@ class Box : public testing::TestWithParam<Sandbox::Kind> {
 };
 
 TEST_P(Box, HoldsEveryAttack) {
+  const auto n_descriptors = open_descriptors();
   for (int round = 0; round < n_runs(); ++round) {
     for (const Attack& attack : attacks()) {
       SCOPED_TRACE(attack.name);
@@ -173,28 +190,37 @@ TEST_P(Box, HoldsEveryAttack) {
       }
     }
   }
+  EXPECT_EQ(programs_that_live(), 0);
+  EXPECT_EQ(open_descriptors(), n_descriptors);
 }
 
 TEST_P(Box, LeavesNothingBehind) {
-  const auto processes = [] {
-    int n = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      auto comm = read_file(entry.path().string() + "/comm", 100);
-      n += comm && *comm == "program\n";
-    }
-    return n;
-  };
-  const auto descriptors = [] {
-    const auto all = std::filesystem::directory_iterator("/proc/self/fd");
-    return std::distance(begin(all), end(all));
-  };
-  const auto n_descriptors = descriptors();
+  const auto n_descriptors = open_descriptors();
   for (int i = 0; i < 5; ++i) {
     run(read_attack("daemon.c").source);
     run(read_attack("fork_count.c").source);
   }
-  EXPECT_EQ(processes(), 0);
-  EXPECT_EQ(descriptors(), n_descriptors);
+  EXPECT_EQ(programs_that_live(), 0);
+  EXPECT_EQ(open_descriptors(), n_descriptors);
+}
+
+// What a box costs a program that does nothing, printed; held to 50 ms in the long run.
+TEST_P(Box, StartsQuickly) {
+  std::vector<double> seconds;
+  for (int i = 0; i < 21; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = box_->run({.command = {"/usr/bin/true"}, .folder = folder_});
+    seconds.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    ASSERT_TRUE(result) << result.error().message;
+    ASSERT_EQ(result->exit_code, 0) << result->err;
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[seconds.size() / 2];
+  std::printf("a box starts and ends in %.1f ms (median of 21)\n", median * 1e3);
+  if (measures_time()) {
+    EXPECT_LT(median, 0.05);
+  }
 }
 
 TEST_P(Box, StopsWhenAsked) {

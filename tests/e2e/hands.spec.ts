@@ -16,12 +16,14 @@ test('代码匠 writes a program, runs it in the box, and the result is in the a
   await ask(page, '请编写一个C语言程序，实现数组排序。');
   await settled(page);
   const answer = answers(page).first();
-  await expect(answer).toContainText('输出是 1 2 3');
-  await expect(answer.locator('.part', { hasText: '运行结果' })).toContainText('1 2 3');
+  // A real model sorts numbers of its own.
+  const sorted = process.env['JIANG_E2E_MODEL'] ? /\d+( \d+)+/ : '1 2 3';
+  await expect(answer).toContainText(sorted === '1 2 3' ? '输出是 1 2 3' : '已验证：编译没有警告');
+  await expect(answer.locator('.part', { hasText: '运行结果' })).toContainText(sorted);
   await expect(answer.locator('.part', { hasText: '运行结果' })).toContainText('退出码 0');
   // The parts are of the message: they come back with it.
   await page.reload();
-  await expect(answers(page).first().locator('.part', { hasText: '运行结果' })).toContainText('1 2 3');
+  await expect(answers(page).first().locator('.part', { hasText: '运行结果' })).toContainText(sorted);
 });
 
 test('Run works on an edited program with typed input', async ({ page, site }) => {
