@@ -38,10 +38,8 @@ function(jiang_library name)
     endif()
   endforeach()
 
-  # Files that are rows of a table by design have one set of names: each is compiled alone.
-  file(GLOB rows CONFIGURE_DEPENDS ${folder}/arch/*.cpp ${folder}/commands/*.cpp ${folder}/search/*.cpp
-       ${folder}/tools/*.cpp ${folder}/openai_*.cpp ${folder}/ollama_*.cpp ${folder}/anthropic_*.cpp
-       ${folder}/page_*.cpp)
+  # A family's file says everything with the same few names: each is compiled alone.
+  file(GLOB rows CONFIGURE_DEPENDS ${folder}/arch/*.cpp)
   list(FILTER rows EXCLUDE REGEX "_test\\.cpp$")
   set_source_files_properties(${rows} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 

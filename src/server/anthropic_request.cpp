@@ -150,7 +150,7 @@ ApiError in_own_words(ApiError error) {
   return error;
 }
 
-std::optional<ApiError> read_tools(const Json& tools, Json& out) {
+std::optional<ApiError> read_anthropic_tools(const Json& tools, Json& out) {
   for (size_t i = 0; i < tools.size(); ++i) {
     const std::string where = fmt::format("tools[{}]", i);
     const Json& tool = tools[i];
@@ -260,7 +260,7 @@ std::optional<ApiError> read_anthropic_prompt(const AnthropicPrompt& body, ChatR
   if (auto error = read_messages(body.messages, messages)) return error;
   Json tools = Json::array();
   if (!body.tools.is_null()) {
-    if (auto error = read_tools(body.tools, tools)) return error;
+    if (auto error = read_anthropic_tools(body.tools, tools)) return error;
   }
   if (auto error = read_choice(body.tool_choice, tools, out)) return error;
   if (auto error = read_thinking(body.thinking, out, ignored)) return error;

@@ -33,7 +33,7 @@ struct CommonBody {
   }
 };
 
-struct ChatBody : CommonBody {
+struct OllamaChatBody : CommonBody {
   Json messages = {};
   Json tools = {};
   void fields(Fields& f) {
@@ -120,7 +120,7 @@ void answer_ollama(ServerContext& context, const RequestPtr& request, const Resp
 }
 
 void chat(ServerContext& context, const RequestPtr& request, const ResponderPtr& responder) {
-  ChatBody body;
+  OllamaChatBody body;
   HeaderList headers;
   auto error = read_body(*request, body, headers);
   if (!error && body.messages.empty())

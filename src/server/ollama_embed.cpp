@@ -39,7 +39,7 @@ struct OldEmbedBody {
   }
 };
 
-std::optional<ApiError> read_inputs(const Json& input, std::vector<EmbeddingInput>& out) {
+std::optional<ApiError> read_texts(const Json& input, std::vector<EmbeddingInput>& out) {
   const Json list = input.is_array() ? input : Json::array({input});
   for (const Json& item : list) {
     if (!item.is_string() || item.get_ref<const std::string&>().empty()) {
@@ -57,7 +57,7 @@ void embed_texts(ServerContext& context, const RequestPtr& request, const Respon
   std::vector<EmbeddingInput> inputs;
   WantedModel wanted;
   auto error = read_body(*request, body, headers);
-  if (!error) error = read_inputs(body.input, inputs);
+  if (!error) error = read_texts(body.input, inputs);
   if (!error) error = read_keep_alive(body.keep_alive, wanted.keep_alive);
   if (error) return responder->send(error_response(ApiDialect::ollama, *error));
   wanted.name = body.model;

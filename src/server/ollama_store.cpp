@@ -104,8 +104,8 @@ struct ShowBody : NamedBody {
   }
 };
 
-HttpResponse show(const ServerContext& context, const StoreService& service,
-                  const HttpRequest& request) {
+HttpResponse ollama_show(const ServerContext& context, const StoreService& service,
+                         const HttpRequest& request) {
   ShowBody body;
   HeaderList headers;
   if (const auto error = read_body(request, body, headers)) return ollama_error(*error);
@@ -175,8 +175,8 @@ struct DeleteBody : NamedBody {
   void fields(Fields& f) { named(f); }
 };
 
-HttpResponse remove(ServerContext& context, const StoreService& service,
-                    const HttpRequest& request) {
+HttpResponse ollama_delete(ServerContext& context, const StoreService& service,
+                           const HttpRequest& request) {
   DeleteBody body;
   HeaderList headers;
   if (const auto error = read_body(request, body, headers)) return ollama_error(*error);
@@ -244,7 +244,7 @@ Result<Modelfile> modelfile_from(const CreateBody& body) {
 
 std::string ndjson(const Json& json) { return to_string(json) + "\n"; }
 
-HttpResponse create(const StoreService& service, const HttpRequest& request) {
+HttpResponse ollama_create(const StoreService& service, const HttpRequest& request) {
   CreateBody body;
   HeaderList headers;
   if (const auto error = read_body(request, body, headers)) return ollama_error(*error);
@@ -266,7 +266,7 @@ HttpResponse create(const StoreService& service, const HttpRequest& request) {
 
 // ---- pull
 
-struct PullBody : NamedBody {
+struct OllamaPullBody : NamedBody {
   bool stream = true;
   void fields(Fields& f) {
     named(f);
@@ -311,7 +311,7 @@ std::string pull_end(const PullManager::Status& status) {
 }
 
 void pull(const StoreService& service, const RequestPtr& request, const ResponderPtr& responder) {
-  PullBody body;
+  OllamaPullBody body;
   HeaderList headers;
   if (const auto error = read_body(*request, body, headers)) {
     return responder->send(ollama_error(*error));
@@ -366,13 +366,14 @@ std::vector<Route> ollama_store_routes(ServerContext& context, const StoreServic
           })),
       row("GET", "/api/ps", Access::model,
           answer_with([&](const HttpRequest&) { return ps(context, service); })),
-      row("POST", "/api/show", Access::model,
-          answer_with([&](const HttpRequest& request) { return show(context, service, request); })),
+      row("POST", "/api/show", Access::model, answer_with([&](const HttpRequest& request) {
+            return ollama_show(context, service, request);
+          })),
       row("POST", "/api/copy", Access::manage, plain(copy)),
       row("DELETE", "/api/delete", Access::manage, answer_with([&](const HttpRequest& request) {
-            return remove(context, service, request);
+            return ollama_delete(context, service, request);
           })),
-      row("POST", "/api/create", Access::manage, plain(create)),
+      row("POST", "/api/create", Access::manage, plain(ollama_create)),
       row("POST", "/api/push", Access::manage, answer_with(push)),
       row("POST", "/api/pull", Access::manage,
           [&service](const RequestPtr& request, const ResponderPtr& responder) {

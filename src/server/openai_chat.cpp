@@ -10,15 +10,7 @@
 namespace jiang {
 namespace {
 
-struct StreamOptions {
-  bool include_usage = false;
-  void fields(Fields& f) {
-    f.flag("include_usage", include_usage);
-    f.without_effect("include_obfuscation");
-  }
-};
-
-struct ChatBody {
+struct OpenaiChatBody {
   std::string model = {};
   Json messages = {};
   Json tools = {};
@@ -234,7 +226,7 @@ HttpResponse ChatFormat::whole() {
   return {.body = to_string(out)};
 }
 
-std::optional<ApiError> to_chat_request(ChatBody& body, ChatRequest& out) {
+std::optional<ApiError> to_chat_request(OpenaiChatBody& body, ChatRequest& out) {
   if (auto error = check_messages(body.messages)) return error;
   if (auto error = check_tools(body.tools)) return error;
   if (auto error = read_tool_choice(body.tool_choice, body.tools, out.tool_choice)) return error;
@@ -265,7 +257,7 @@ std::optional<ApiError> to_chat_request(ChatBody& body, ChatRequest& out) {
 
 void chat_completions(ServerContext& context, const RequestPtr& request,
                       const ResponderPtr& responder) {
-  ChatBody body;
+  OpenaiChatBody body;
   AnswerJob job;
   ChatRequest chat;
   StreamOptions stream_options;

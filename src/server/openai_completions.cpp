@@ -41,36 +41,26 @@ struct CompletionBody {
   }
 };
 
-bool is_ids(const Json& list) {
-  if (!list.is_array() || list.empty()) return false;
-  for (const Json& id : list) {
-    if (!id.is_number_integer()) return false;
-  }
-  return true;
-}
-
 std::optional<ApiError> read_prompt(const Json& value, ChatRequest& out) {
   if (value.is_string() && !value.get_ref<const std::string&>().empty()) {
     out.raw_text = value.get<std::string>();
     return std::nullopt;
   }
-  if (is_ids(value)) {
-    for (const Json& id : value) {
-      const auto number = id.get<int64_t>();
-      if (number < 0 || number > INT32_MAX)
-        return bad_request("prompt holds a number that is no token's id", "prompt",
-                           "invalid_value");
-      out.raw_ids.push_back(static_cast<TokenId>(number));
-    }
-    return std::nullopt;
+  if (!looks_like_ids(value)) {
+    return bad_request("prompt must be text, token ids, or a list of these; none of them empty",
+                       "prompt", "invalid_value");
   }
-  return bad_request("prompt must be text, token ids, or a list of these; none of them empty",
-                     "prompt", "invalid_value");
+  auto ids = read_token_ids(value);
+  if (!ids) {
+    return bad_request("prompt holds a number that is no token's id", "prompt", "invalid_value");
+  }
+  out.raw_ids = std::move(*ids);
+  return std::nullopt;
 }
 
 // A prompt for each choice.
 std::optional<ApiError> read_prompts(const Json& prompt, std::vector<ChatRequest>& out) {
-  const bool is_one = !prompt.is_array() || is_ids(prompt);
+  const bool is_one = !prompt.is_array() || looks_like_ids(prompt);
   if (is_one) return read_prompt(prompt, out.emplace_back());
   if (prompt.empty() || prompt.size() > kMaxPrompts)
     return bad_request(fmt::format("prompt must hold 1 to {} prompts", kMaxPrompts), "prompt");
@@ -209,11 +199,6 @@ class CompletionFormat final : public AnswerFormat {
   const bool include_usage_;
   const bool wants_logprobs_;
   RequestStats usage_;
-};
-
-struct StreamOptions {
-  bool include_usage = false;
-  void fields(Fields& f) { f.flag("include_usage", include_usage); }
 };
 
 std::optional<ApiError> check(const CompletionBody& body) {

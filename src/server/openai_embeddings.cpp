@@ -6,6 +6,7 @@
 #include "server/embedding_request.h"
 #include "server/fields.h"
 #include "server/openai.h"
+#include "server/openai_request.h"
 #include "server/routes.h"
 #include "text/base64.h"
 
@@ -29,10 +30,6 @@ struct EmbeddingBody {
   }
 };
 
-bool is_ids(const Json& list) {
-  return list.is_array() && !list.empty() && list.front().is_number();
-}
-
 std::optional<ApiError> read_inputs(const Json& input, std::vector<EmbeddingInput>& out) {
   const auto refuse = [](const std::string& what) {
     return bad_request("input " + what, "input", "invalid_value");
@@ -43,16 +40,13 @@ std::optional<ApiError> read_inputs(const Json& input, std::vector<EmbeddingInpu
       one.text = value.get<std::string>();
       return true;
     }
-    if (!is_ids(value)) return false;
-    for (const Json& id : value) {
-      const int64_t number = id.is_number_integer() ? id.get<int64_t>() : -1;
-      if (number < 0 || number > INT32_MAX) return false;
-      one.ids.push_back(static_cast<TokenId>(number));
-    }
+    auto ids = read_token_ids(value);
+    if (!ids) return false;
+    one.ids = std::move(*ids);
     return true;
   };
   const char* const kWhat = "must be text, token ids, or a list of these; none of them empty";
-  if (input.is_string() || is_ids(input)) {
+  if (input.is_string() || looks_like_ids(input)) {
     if (!read_one(input)) return refuse(kWhat);
     return std::nullopt;
   }

@@ -119,6 +119,22 @@ std::optional<ApiError> check_tools(const Json& tools) {
   return std::nullopt;
 }
 
+bool looks_like_ids(const Json& value) {
+  return value.is_array() && !value.empty() && value.front().is_number();
+}
+
+std::optional<std::vector<TokenId>> read_token_ids(const Json& value) {
+  if (!looks_like_ids(value)) return std::nullopt;
+  std::vector<TokenId> ids;
+  ids.reserve(value.size());
+  for (const Json& id : value) {
+    const int64_t number = id.is_number_integer() ? id.get<int64_t>() : -1;
+    if (number < 0 || number > INT32_MAX) return std::nullopt;
+    ids.push_back(static_cast<TokenId>(number));
+  }
+  return ids;
+}
+
 std::optional<ApiError> read_tool_choice(const Json& choice, const Json& tools, ToolChoice& out) {
   const bool has_tools = tools.is_array() && !tools.empty();
   using Kind = ToolChoice::Kind;

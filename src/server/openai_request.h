@@ -4,9 +4,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "chat/backend.h"
 #include "server/errors.h"
+#include "server/fields.h"
 
 namespace jiang {
 
@@ -18,6 +20,19 @@ std::optional<ApiError> read_tool_choice(const Json& tool_choice, const Json& to
                                          ToolChoice& out);
 // {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}
 std::optional<ApiError> read_response_format(const Json& format, ResponseFormat& out);
+
+// Ids where a client may write them instead of text; nothing: not a list of numbers, or one of
+// them is no token's id (below zero, or beyond 2^31 - 1).
+bool looks_like_ids(const Json& value);
+std::optional<std::vector<TokenId>> read_token_ids(const Json& value);
+
+struct StreamOptions {
+  bool include_usage = false;
+  void fields(Fields& f) {
+    f.flag("include_usage", include_usage);
+    f.without_effect("include_obfuscation");
+  }
+};
 
 // "chatcmpl-" and 24 random letters.
 std::string make_id(const char* prefix);

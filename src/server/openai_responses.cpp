@@ -118,7 +118,7 @@ std::optional<ApiError> read_item(const Json& item, const std::string& where, Js
 }
 
 // Tools are flat here: {"type": "function", "name", "parameters"}.
-std::optional<ApiError> read_tools(const Json& tools, Json& out) {
+std::optional<ApiError> read_response_tools(const Json& tools, Json& out) {
   for (size_t i = 0; i < tools.size(); ++i) {
     const std::string where = fmt::format("tools[{}]", i);
     const Json& tool = tools[i];
@@ -134,7 +134,7 @@ std::optional<ApiError> read_tools(const Json& tools, Json& out) {
   return std::nullopt;
 }
 
-std::optional<ApiError> to_chat_request(const ResponseBody& body, ChatRequest& out) {
+std::optional<ApiError> response_to_chat(const ResponseBody& body, ChatRequest& out) {
   Json messages = Json::array();
   if (body.instructions) messages.push_back({{"role", "system"}, {"content", *body.instructions}});
   if (body.input.is_string()) {
@@ -150,7 +150,7 @@ std::optional<ApiError> to_chat_request(const ResponseBody& body, ChatRequest& o
   if (auto error = check_messages(messages)) return error;
   Json tools = Json::array();
   if (!body.tools.is_null()) {
-    if (auto error = read_tools(body.tools, tools)) return error;
+    if (auto error = read_response_tools(body.tools, tools)) return error;
   }
   if (auto error = check_tools(tools)) return error;
   Json choice = body.tool_choice;
@@ -372,7 +372,7 @@ void responses(ServerContext& context, const RequestPtr& request, const Responde
   AnswerJob job;
   ChatRequest chat;
   auto error = read_body(*request, body, job.headers);
-  if (!error) error = to_chat_request(body, chat);
+  if (!error) error = response_to_chat(body, chat);
   if (error) return responder->send(error_response(ApiDialect::openai, *error));
   Json echoed = {
       {"instructions", body.instructions ? Json(*body.instructions) : Json()},

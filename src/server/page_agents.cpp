@@ -21,7 +21,7 @@ std::string small_model_warning(const HttpRequest& request, const std::string& m
                    model);
 }
 
-Json shown(PageContext& page, const HttpRequest& request, const AgentSpec& spec) {
+Json shown_agent(PageContext& page, const HttpRequest& request, const AgentSpec& spec) {
   Json json = to_json(spec, may_read_agent(request, spec));
   json["file"] = !spec.built_in && page.agents.has_file(spec.id);
   json["mine"] = may_change_agent(request, spec);
@@ -50,7 +50,7 @@ Result<AgentSpec> find(PageContext& page, const HttpRequest& request) {
   return *std::move(spec);
 }
 
-Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> list_agents(PageContext& page, const HttpRequest& request) {
   std::string only;
   if (is_visitor(request)) {
     TRY(const Share share, share_of_visitor(page, request));
@@ -59,7 +59,7 @@ Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
   Json items = Json::array();
   for (const AgentSpec& spec : page.agents.agents()) {
     if (only.empty() ? !may_use_agent(page, request.caller, spec) : spec.id != only) continue;
-    items.push_back(shown(page, request, spec));
+    items.push_back(shown_agent(page, request, spec));
   }
   Json errors = Json::array();
   if (!is_visitor(request)) {
@@ -71,9 +71,9 @@ Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
   return json_response({{"items", std::move(items)}, {"errors", std::move(errors)}});
 }
 
-Result<HttpResponse> show(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> show_agent(PageContext& page, const HttpRequest& request) {
   TRY(const AgentSpec spec, find(page, request));
-  return json_response(shown(page, request, spec));
+  return json_response(shown_agent(page, request, spec));
 }
 
 // Whose the agent is once this caller has written it: who makes one owns it, and who may change
@@ -95,10 +95,10 @@ Result<HttpResponse> put(PageContext& page, const HttpRequest& request) {
   if (!spec) return fail(spec.error().kind, "{}", spec.error().message.substr(7));
   TRY(spec->owner, owner_after(page, request, spec->id));
   TRY_STATUS(page.agents.put(*spec));
-  return json_response(shown(page, request, *spec));
+  return json_response(shown_agent(page, request, *spec));
 }
 
-Result<HttpResponse> remove(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> remove_agent(PageContext& page, const HttpRequest& request) {
   TRY(const AgentSpec spec, find(page, request));
   if (!spec.built_in && !may_change_agent(request, spec)) {
     return fail(ErrorKind::invalid_argument, "id: this agent is somebody else's");
@@ -107,7 +107,7 @@ Result<HttpResponse> remove(PageContext& page, const HttpRequest& request) {
   return no_content();
 }
 
-Result<HttpResponse> export_one(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> export_agent(PageContext& page, const HttpRequest& request) {
   TRY(AgentSpec spec, find(page, request));
   if (!may_read_agent(request, spec)) {
     return fail(ErrorKind::invalid_argument, "id: this agent is somebody else's");
@@ -124,7 +124,7 @@ Result<HttpResponse> export_one(PageContext& page, const HttpRequest& request) {
   return fail(ErrorKind::invalid_argument, "format: must be toml or json");
 }
 
-Result<HttpResponse> import(PageContext&, const HttpRequest& request) {
+Result<HttpResponse> import_agent_text(PageContext&, const HttpRequest& request) {
   TRY(const Json body, body_object(request, {"text", "name"}));
   TRY(const std::string text, required_text(body, "text"));
   const auto made = import_agent(text);
@@ -173,12 +173,12 @@ Result<HttpResponse> draft(PageContext& page, const HttpRequest& request) {
 void add_agent_routes(std::vector<Route>& routes, PageContext& page) {
   add_page_rows(routes, page,
                 {
-                    {"GET", "agents", Access::visitor, list},
-                    {"POST", "agents/import", Access::user, import},
-                    {"GET", "agents/{id}", Access::visitor, show},
+                    {"GET", "agents", Access::visitor, list_agents},
+                    {"POST", "agents/import", Access::user, import_agent_text},
+                    {"GET", "agents/{id}", Access::visitor, show_agent},
                     {"PUT", "agents/{id}", Access::user, put},
-                    {"DELETE", "agents/{id}", Access::user, remove},
-                    {"GET", "agents/{id}/export", Access::user, export_one},
+                    {"DELETE", "agents/{id}", Access::user, remove_agent},
+                    {"GET", "agents/{id}/export", Access::user, export_agent},
                 });
   routes.push_back(page_slow_route(page, "POST", "agents/draft", Access::user,
                                    [&page](const HttpRequest& r) { return draft(page, r); }));

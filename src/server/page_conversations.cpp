@@ -8,7 +8,7 @@
 namespace jiang {
 namespace {
 
-Json shown(const HttpRequest& request, const Conversation& conversation) {
+Json conversation_json(const HttpRequest& request, const Conversation& conversation) {
   Json json = to_json(conversation);
   if (is_visitor(request)) json["settings"] = Json::object();
   return json;
@@ -23,7 +23,7 @@ Result<std::string> reader_of(PageContext& page, const HttpRequest& request,
   return request.caller.user_id;
 }
 
-Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> list_conversations(PageContext& page, const HttpRequest& request) {
   ConversationQuery query;
   query.text = request.query_value("q").value_or("");
   query.folder = request.query_value("folder");
@@ -37,12 +37,12 @@ Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
   TRY(const ConversationPage found,
       page.storage.conversations().list(request.caller.user_id, query));
   Json items = Json::array();
-  for (const Conversation& one : found.items) items.push_back(shown(request, one));
+  for (const Conversation& one : found.items) items.push_back(conversation_json(request, one));
   return json_response(
       {{"items", std::move(items)}, {"next", found.next.empty() ? Json() : Json(found.next)}});
 }
 
-Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> create_conversation(PageContext& page, const HttpRequest& request) {
   TRY(const Json body, body_object(request, {"agent_id", "model", "title", "folder", "settings"}));
   Conversation draft;
   TRY(const auto agent, optional_text(body, "agent_id"));
@@ -77,10 +77,10 @@ Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
   TRY(const Conversation made,
       page.storage.conversations().create(request.caller.user_id, std::move(draft)));
   page.announcements.tell_conversation(request.caller.user_id, made.id);
-  return json_response(shown(request, made), 201);
+  return json_response(conversation_json(request, made), 201);
 }
 
-Result<HttpResponse> show(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> show_conversation(PageContext& page, const HttpRequest& request) {
   const std::string& id = request.params[0];
   TRY(const std::string reader, reader_of(page, request, id));
   Conversations& conversations = page.storage.conversations();
@@ -92,7 +92,7 @@ Result<HttpResponse> show(PageContext& page, const HttpRequest& request) {
     items.push_back(to_json(message));
   }
   return json_response(
-      {{"conversation", shown(request, conversation)}, {"messages", std::move(items)}});
+      {{"conversation", conversation_json(request, conversation)}, {"messages", std::move(items)}});
 }
 
 Result<HttpResponse> change(PageContext& page, const HttpRequest& request) {
@@ -113,10 +113,10 @@ Result<HttpResponse> change(PageContext& page, const HttpRequest& request) {
   TRY(const Conversation changed,
       page.storage.conversations().change(request.caller.user_id, request.params[0], change));
   page.announcements.tell_conversation(request.caller.user_id, changed.id);
-  return json_response(shown(request, changed));
+  return json_response(conversation_json(request, changed));
 }
 
-Result<HttpResponse> remove(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> remove_conversation(PageContext& page, const HttpRequest& request) {
   const std::string& user = request.caller.user_id;
   TRY(const auto messages, page.storage.conversations().messages(user, request.params[0]));
   for (const Message& message : messages) {
@@ -134,7 +134,7 @@ Result<HttpResponse> download(PageContext& page, const HttpRequest& request) {
   return page.files.download(request.params[0], request.params[1]);
 }
 
-Result<HttpResponse> export_one(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> export_conversation(PageContext& page, const HttpRequest& request) {
   const std::string& id = request.params[0];
   TRY(const std::string reader, reader_of(page, request, id));
   Conversations& conversations = page.storage.conversations();
@@ -166,7 +166,7 @@ Result<HttpResponse> export_one(PageContext& page, const HttpRequest& request) {
   return fail(ErrorKind::invalid_argument, "format: must be json, markdown or html");
 }
 
-Result<HttpResponse> import(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> import_conversation(PageContext& page, const HttpRequest& request) {
   TRY(const Json json,
       parse_json(request.body, "body", {.max_bytes = size_t{64} << 20, .max_depth = 64}));
   auto report = parse_conversations(json);
@@ -226,13 +226,13 @@ Result<HttpResponse> folders(PageContext& page, const HttpRequest& request) {
 void add_conversation_routes(std::vector<Route>& routes, PageContext& page) {
   add_page_rows(routes, page,
                 {
-                    {"GET", "conversations", Access::visitor, list},
-                    {"POST", "conversations", Access::visitor, create},
-                    {"POST", "conversations/import", Access::user, import},
-                    {"GET", "conversations/{id}", Access::visitor, show},
+                    {"GET", "conversations", Access::visitor, list_conversations},
+                    {"POST", "conversations", Access::visitor, create_conversation},
+                    {"POST", "conversations/import", Access::user, import_conversation},
+                    {"GET", "conversations/{id}", Access::visitor, show_conversation},
                     {"PATCH", "conversations/{id}", Access::visitor, change},
-                    {"DELETE", "conversations/{id}", Access::visitor, remove},
-                    {"GET", "conversations/{id}/export", Access::visitor, export_one},
+                    {"DELETE", "conversations/{id}", Access::visitor, remove_conversation},
+                    {"GET", "conversations/{id}/export", Access::visitor, export_conversation},
                     {"GET", "conversations/{id}/files/{name}", Access::visitor, download},
                     {"DELETE", "messages/{id}", Access::visitor, remove_message},
                     {"PUT", "messages/{id}/feedback", Access::visitor, set_feedback},

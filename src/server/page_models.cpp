@@ -8,7 +8,7 @@
 namespace jiang {
 namespace {
 
-Json model_json(PageContext& page, const ModelStatus& status, const std::string& standard) {
+Json page_model_json(PageContext& page, const ModelStatus& status, const std::string& standard) {
   const auto speed = page.runs.speed_of(status.name);
   const auto facts = status.path.empty() ? std::nullopt : model_facts(status.path);
   Json json = {{"name", status.name},
@@ -37,13 +37,13 @@ Json model_json(PageContext& page, const ModelStatus& status, const std::string&
   return json;
 }
 
-Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> list_models(PageContext& page, const HttpRequest& request) {
   const std::string standard = page.models.default_model();
   Json items = Json::array();
   uint64_t used = 0;
   for (const ModelStatus& status : page.models.list()) {
     if (!may_use_model(page, request.caller, status.name)) continue;
-    items.push_back(model_json(page, status, standard));
+    items.push_back(page_model_json(page, status, standard));
     used += status.memory_bytes;
   }
   return json_response({{"items", std::move(items)},
@@ -53,7 +53,7 @@ Result<HttpResponse> list(PageContext& page, const HttpRequest& request) {
 Result<HttpResponse> one(PageContext& page, const std::string& name) {
   for (const ModelStatus& status : page.models.list()) {
     if (status.name == name) {
-      return json_response(model_json(page, status, page.models.default_model()));
+      return json_response(page_model_json(page, status, page.models.default_model()));
     }
   }
   return fail(ErrorKind::not_found, "name: there is no model {}", name);
@@ -82,7 +82,7 @@ Result<HttpResponse> unload(PageContext& page, const HttpRequest& request) {
 void add_model_routes(std::vector<Route>& routes, PageContext& page) {
   add_page_rows(routes, page,
                 {
-                    {"GET", "models", Access::model, list},
+                    {"GET", "models", Access::model, list_models},
                     {"POST", "models/unload", Access::model, unload},
                 });
   routes.push_back(page_slow_route(page, "POST", "models/load", Access::model,

@@ -45,13 +45,13 @@ HttpResponse catalogue(const StoreService& service) {
   return {.body = to_string(Json{{"items", std::move(items)}})};
 }
 
-struct PullBody {
+struct PagePullBody {
   std::string name;
   void fields(Fields& f) { f.text("name", name); }
 };
 
 HttpResponse start(const StoreService& service, const HttpRequest& request) {
-  PullBody body;
+  PagePullBody body;
   HeaderList headers;
   if (const auto error = read_body(request, body, headers)) {
     return error_response(ApiDialect::jiang, *error);
@@ -82,7 +82,7 @@ Json end_json(const PullManager::Status& status) {
   return {{"type", "error"}, {"message", status.error ? status.error->message : "the pull ended"}};
 }
 
-HttpResponse list(const StoreService& service) {
+HttpResponse list_pulls(const StoreService& service) {
   Json items = Json::array();
   for (const PullManager::Status& status : service.pulls.list()) {
     Json item = status.state == State::running ? progress_json(status.last) : end_json(status);
@@ -159,7 +159,7 @@ std::vector<Route> page_pull_routes(const StoreService& service) {
       row("POST", "/jiang/v1/pulls", Access::manage,
           answer_with([&](const HttpRequest& request) { return start(service, request); })),
       row("GET", "/jiang/v1/pulls", Access::manage,
-          answer_with([&](const HttpRequest&) { return list(service); })),
+          answer_with([&](const HttpRequest&) { return list_pulls(service); })),
       row("GET", "/jiang/v1/pulls/{id}/events", Access::manage,
           [&service](const RequestPtr& request, const ResponderPtr& responder) {
             events(service, request, responder);

@@ -13,7 +13,7 @@ Json share_json(const Share& share) {
           {"level", std::string(name_of(share.level))}};
 }
 
-Result<HttpResponse> create(PageContext& page, const HttpRequest& request) {
+Result<HttpResponse> create_share(PageContext& page, const HttpRequest& request) {
   TRY(const Json body, body_object(request, {"kind", "id", "level"}));
   TRY(const std::string kind, required_text(body, "kind"));
   TRY(const std::string id, required_text(body, "id"));
@@ -54,7 +54,7 @@ void add_share_routes(std::vector<Route>& routes, PageContext& page) {
         return json_response({{"items", std::move(items)}});
       }));
   routes.push_back(page_route("POST", "shares", Access::user,
-                              [&page](const HttpRequest& r) { return create(page, r); }));
+                              [&page](const HttpRequest& r) { return create_share(page, r); }));
   routes.push_back(page_route("DELETE", "shares/{token}", Access::user,
                               [&page](const HttpRequest& request) -> Result<HttpResponse> {
                                 TRY_STATUS(page.storage.shares().remove(request.caller.user_id,

@@ -4,7 +4,7 @@
 namespace jiang {
 namespace {
 
-HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query) {
+HttpRequestOptions bing_request(const SearchConfig& config, const SearchQuery& query) {
   HttpRequestOptions request;
   request.url = config.url + "/v7.0/search?count=" + std::to_string(query.count) +
                 "&q=" + percent_encoded(query.text);
@@ -12,7 +12,7 @@ HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query)
   return request;
 }
 
-Result<std::vector<SearchResult>> parse(const Json& answer) {
+Result<std::vector<SearchResult>> bing_results(const Json& answer) {
   return read_results(find_path(answer, {"webPages", "value"}), "name", "url", "snippet");
 }
 
@@ -22,8 +22,8 @@ extern const SearchProvider kBing = {
     .name = "bing",
     .url = "https://api.bing.microsoft.com",
     .needs_key = true,
-    .request = request,
-    .parse = parse,
+    .request = bing_request,
+    .parse = bing_results,
 };
 
 }  // namespace jiang

@@ -4,7 +4,7 @@
 namespace jiang {
 namespace {
 
-HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query) {
+HttpRequestOptions bocha_request(const SearchConfig& config, const SearchQuery& query) {
   HttpRequestOptions request;
   request.url = config.url + "/v1/web-search";
   request.method = "POST";
@@ -14,7 +14,7 @@ HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query)
   return request;
 }
 
-Result<std::vector<SearchResult>> parse(const Json& answer) {
+Result<std::vector<SearchResult>> bocha_results(const Json& answer) {
   return read_results(find_path(answer, {"data", "webPages", "value"}), "name", "url", "snippet");
 }
 
@@ -24,8 +24,8 @@ extern const SearchProvider kBocha = {
     .name = "bocha",
     .url = "https://api.bochaai.com",
     .needs_key = true,
-    .request = request,
-    .parse = parse,
+    .request = bocha_request,
+    .parse = bocha_results,
 };
 
 }  // namespace jiang

@@ -4,7 +4,7 @@
 namespace jiang {
 namespace {
 
-HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query) {
+HttpRequestOptions brave_request(const SearchConfig& config, const SearchQuery& query) {
   HttpRequestOptions request;
   request.url = config.url + "/res/v1/web/search?count=" + std::to_string(query.count) +
                 "&q=" + percent_encoded(query.text);
@@ -12,7 +12,7 @@ HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query)
   return request;
 }
 
-Result<std::vector<SearchResult>> parse(const Json& answer) {
+Result<std::vector<SearchResult>> brave_results(const Json& answer) {
   return read_results(find_path(answer, {"web", "results"}), "title", "url", "description");
 }
 
@@ -22,8 +22,8 @@ extern const SearchProvider kBrave = {
     .name = "brave",
     .url = "https://api.search.brave.com",
     .needs_key = true,
-    .request = request,
-    .parse = parse,
+    .request = brave_request,
+    .parse = brave_results,
 };
 
 }  // namespace jiang

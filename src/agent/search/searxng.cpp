@@ -4,14 +4,14 @@
 namespace jiang {
 namespace {
 
-HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query) {
+HttpRequestOptions searxng_request(const SearchConfig& config, const SearchQuery& query) {
   HttpRequestOptions request;
   request.url = config.url + "/search?format=json&q=" + percent_encoded(query.text);
   if (!config.key.empty()) request.headers = {{"authorization", "Bearer " + config.key}};
   return request;
 }
 
-Result<std::vector<SearchResult>> parse(const Json& answer) {
+Result<std::vector<SearchResult>> searxng_results(const Json& answer) {
   return read_results(find_path(answer, {"results"}), "title", "url", "content");
 }
 
@@ -21,8 +21,8 @@ extern const SearchProvider kSearxng = {
     .name = "searxng",
     .url = "",
     .needs_key = false,
-    .request = request,
-    .parse = parse,
+    .request = searxng_request,
+    .parse = searxng_results,
 };
 
 }  // namespace jiang

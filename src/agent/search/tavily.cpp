@@ -4,7 +4,7 @@
 namespace jiang {
 namespace {
 
-HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query) {
+HttpRequestOptions tavily_request(const SearchConfig& config, const SearchQuery& query) {
   HttpRequestOptions request;
   request.url = config.url + "/search";
   request.method = "POST";
@@ -14,7 +14,7 @@ HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query)
   return request;
 }
 
-Result<std::vector<SearchResult>> parse(const Json& answer) {
+Result<std::vector<SearchResult>> tavily_results(const Json& answer) {
   return read_results(find_path(answer, {"results"}), "title", "url", "content");
 }
 
@@ -24,8 +24,8 @@ extern const SearchProvider kTavily = {
     .name = "tavily",
     .url = "https://api.tavily.com",
     .needs_key = true,
-    .request = request,
-    .parse = parse,
+    .request = tavily_request,
+    .parse = tavily_results,
 };
 
 }  // namespace jiang

@@ -4,7 +4,7 @@
 namespace jiang {
 namespace {
 
-HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query) {
+HttpRequestOptions zhipu_request(const SearchConfig& config, const SearchQuery& query) {
   HttpRequestOptions request;
   request.url = config.url + "/api/paas/v4/web_search";
   request.method = "POST";
@@ -15,7 +15,7 @@ HttpRequestOptions request(const SearchConfig& config, const SearchQuery& query)
   return request;
 }
 
-Result<std::vector<SearchResult>> parse(const Json& answer) {
+Result<std::vector<SearchResult>> zhipu_results(const Json& answer) {
   return read_results(find_path(answer, {"search_result"}), "title", "link", "content");
 }
 
@@ -25,8 +25,8 @@ extern const SearchProvider kZhipu = {
     .name = "zhipu",
     .url = "https://open.bigmodel.cn",
     .needs_key = true,
-    .request = request,
-    .parse = parse,
+    .request = zhipu_request,
+    .parse = zhipu_results,
 };
 
 }  // namespace jiang

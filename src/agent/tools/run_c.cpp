@@ -6,7 +6,7 @@
 namespace jiang {
 namespace {
 
-Result<ToolOutput> run(const Json& arguments, ToolContext& context) {
+Result<ToolOutput> run_c(const Json& arguments, ToolContext& context) {
   if (!context.sandbox) {
     return fail(ErrorKind::unsupported, "programs cannot be run on this machine");
   }
@@ -21,7 +21,7 @@ Result<ToolOutput> run(const Json& arguments, ToolContext& context) {
                     .part = execution_part(result, context.folder, context.files_url)};
 }
 
-Json preview(const Json& arguments) {
+Json c_preview(const Json& arguments) {
   const Json* code = find_member(arguments, "code");
   if (!code || !code->is_string()) return Json();
   return {{"type", "code"}, {"language", "c"}, {"code", *code}};
@@ -41,8 +41,8 @@ extern const Tool kRunC = {
       "required":["code"],"additionalProperties":false})",
     .permission = Permission::execute,
     .ability = Ability::code,
-    .preview = preview,
-    .run = run,
+    .preview = c_preview,
+    .run = run_c,
 };
 
 }  // namespace jiang

@@ -18,7 +18,7 @@ std::string head(std::string_view text, size_t max_bytes) {
   return std::string(text.substr(0, complete_utf8_prefix(text)));
 }
 
-Result<ToolOutput> run(const Json& arguments, ToolContext& context) {
+Result<ToolOutput> web_fetch(const Json& arguments, ToolContext& context) {
   TRY(const std::string url, get_string(arguments, "url", "web_fetch"));
   TRY(const auto client, HttpClient::create());
   HttpRequestOptions request;
@@ -75,7 +75,7 @@ extern const Tool kWebFetch = {
     .permission = Permission::network,
     .ability = Ability::web,
     .url_argument = "url",
-    .run = run,
+    .run = web_fetch,
 };
 
 }  // namespace jiang

@@ -5,7 +5,7 @@
 namespace jiang {
 namespace {
 
-Result<ToolOutput> run(const Json& arguments, ToolContext& context) {
+Result<ToolOutput> web_search(const Json& arguments, ToolContext& context) {
   TRY(std::string text, get_string(arguments, "query", "web_search"));
   const SearchConfig none;
   TRY(const auto results, search_web(context.search ? *context.search : none,
@@ -39,7 +39,7 @@ extern const Tool kWebSearch = {
       "required":["query"],"additionalProperties":false})",
     .permission = Permission::network,
     .ability = Ability::web,
-    .run = run,
+    .run = web_search,
 };
 
 }  // namespace jiang

@@ -8,7 +8,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_backup(const std::vector<std::string>& arguments) {
   std::string file;
   Options options("backup");
   options.positional(file, "FILE", Options::Need::required, "where to write; must not exist");
@@ -29,7 +29,7 @@ const Command kBackup = {
     .usage = "usage: jiang backup FILE",
     .summary = "copy the database of conversations and users into one file",
     .examples = "  jiang backup ~/jiang-monday.db     # also while jiang serve runs",
-    .run = run,
+    .run = run_backup,
 };
 
 }  // namespace jiang

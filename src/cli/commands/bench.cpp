@@ -132,7 +132,7 @@ Json phase_json(const Rates& rates, int32_t tokens, double fraction) {
           {"fraction_of_limit", fraction}};
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_bench(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   Sizes sizes;
   auto& [n_prompt, n_decode, batch, depth, repeats] = sizes;
@@ -223,7 +223,7 @@ const Command kBench = {
     .examples =
         "  jiang bench model.gguf -p 512 -n 64 --json\n"
         "  JIANG_ISA=avx2 jiang bench model.gguf -t 1",
-    .run = run,
+    .run = run_bench,
 };
 
 }  // namespace jiang

@@ -83,7 +83,7 @@ Json summarize(const LoadReport& report, const Objective& objective) {
           {"refusal_ms", percentiles(refused)}};
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_bench_serve(const std::vector<std::string>& arguments) {
   LoadPlan plan;
   std::string url;
   std::optional<float> rate, seconds, slo_first, slo_token;
@@ -147,7 +147,7 @@ const Command kBenchServe = {
     .examples =
         "  jiang bench serve http://127.0.0.1:8080 --clients 8 -n 64\n"
         "  jiang bench serve localhost:8080 --rate 20 --seconds 60 --slo-ttft 2000 --json",
-    .run = run,
+    .run = run_bench_serve,
 };
 
 }  // namespace jiang

@@ -87,7 +87,7 @@ std::string filled(std::string text, const std::string& mark, const std::string&
   return text;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_completion(const std::vector<std::string>& arguments) {
   std::string shell;
   Options options("completion");
   options.positional(shell, "SHELL", Options::Need::required, "bash, zsh or fish");
@@ -125,7 +125,7 @@ const Command kCompletion = {
     .examples =
         "  eval \"$(jiang completion bash)\"\n"
         "  jiang completion zsh > \"${fpath[1]}/_jiang\"",
-    .run = run,
+    .run = run_completion,
 };
 
 }  // namespace jiang

@@ -8,7 +8,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_cp(const std::vector<std::string>& arguments) {
   std::string from, to;
   Options options("cp");
   options.positional(from, "FROM", Options::Need::required, "an installed model");
@@ -27,7 +27,7 @@ const Command kCp = {
     .usage = "usage: jiang cp FROM TO",
     .summary = "give an installed model a second name",
     .examples = "  jiang cp qwen2:1.5b my-qwen",
-    .run = run,
+    .run = run_cp,
 };
 
 }  // namespace jiang

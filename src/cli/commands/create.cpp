@@ -37,7 +37,7 @@ Result<int> create_agent(const std::string& name, const std::string& text,
   return 0;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_create(const std::vector<std::string>& arguments) {
   std::string name, file = "Modelfile";
   Options options("create");
   options.positional(name, "NAME", Options::Need::required, "the new model's name");
@@ -66,7 +66,7 @@ const Command kCreate = {
         "  jiang create poet -f poet.toml          # an agent: name, instructions, opening, "
         "questions\n"
         "  jiang show teacher --modelfile",
-    .run = run,
+    .run = run_create,
 };
 
 }  // namespace jiang

@@ -10,7 +10,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_dev_make_model(const std::vector<std::string>& arguments) {
   std::string arch = "qwen2";
   std::string shape_name;
   std::string type = "q4_0";
@@ -64,7 +64,7 @@ const Command kDevMakeModel = {
     .examples =
         "  jiang dev make-model --arch qwen2 --shape 1.5b --type q4_0 -o qwen2-1.5b-q4_0.gguf\n"
         "  jiang dev make-model --arch llama3 --shape 8b --type q4_k -o llama3-8b-q4_k.gguf",
-    .run = run,
+    .run = run_dev_make_model,
 };
 
 }  // namespace jiang

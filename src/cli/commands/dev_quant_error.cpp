@@ -23,7 +23,7 @@ Result<std::vector<Format>> formats_of(const std::vector<std::string>& names) {
   return formats;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_dev_quant_error(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::vector<std::string> candidates;
   std::vector<std::string> types;
@@ -90,7 +90,7 @@ const Command kDevQuantError = {
     .examples =
         "  jiang dev quant-error model-f16.gguf\n"
         "  jiang dev quant-error tiny-f16.gguf tiny-Q4_0.gguf tiny-Q6_K.gguf",
-    .run = run,
+    .run = run_dev_quant_error,
 };
 
 }  // namespace jiang

@@ -74,7 +74,7 @@ Json sizes_report(const Machine& machine, double read_gb_per_s) {
   return rows;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_doctor(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   bool as_json = false;
   Options options("doctor");
@@ -147,7 +147,7 @@ const Command kDoctor = {
     .examples =
         "  jiang doctor\n"
         "  jiang doctor --json",
-    .run = run,
+    .run = run_doctor,
 };
 
 }  // namespace jiang

@@ -12,7 +12,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_du(const std::vector<std::string>& arguments) {
   bool as_json = false;
   Options options("du");
   options.flag(as_json, "--json", "as JSON");
@@ -59,7 +59,7 @@ const Command kDu = {
     .usage = "usage: jiang du [--json]",
     .summary = "the disk space that the models take",
     .examples = "  jiang du",
-    .run = run,
+    .run = run_du,
 };
 
 }  // namespace jiang

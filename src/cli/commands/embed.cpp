@@ -9,7 +9,7 @@
 namespace jiang {
 namespace {
 
-constexpr size_t kMaxInputBytes = size_t{256} << 20;
+constexpr size_t kMaxEmbedBytes = size_t{256} << 20;
 
 Pooling pooling_of(const std::string& word) {
   if (word == "mean") return Pooling::mean;
@@ -17,7 +17,7 @@ Pooling pooling_of(const std::string& word) {
   return word == "last" ? Pooling::last : Pooling::model;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_embed(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string pool = "model";
   bool normalize = false;
@@ -43,7 +43,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
                                            .normalize = normalize      ? Normalize::yes
                                                         : no_normalize ? Normalize::no
                                                                        : Normalize::model};
-  TRY(const std::string input, read_stdin(kMaxInputBytes));
+  TRY(const std::string input, read_stdin(kMaxEmbedBytes));
 
   if (as_json) TRY_STATUS(print("{\"embeddings\":["));
   int64_t line_number = 0;
@@ -83,7 +83,7 @@ const Command kEmbed = {
     .examples =
         "  printf 'a cat\\na dog\\n' | jiang embed bge-small.gguf\n"
         "  jiang embed model.gguf --pool mean --normalize < lines.txt",
-    .run = run,
+    .run = run_embed,
 };
 
 }  // namespace jiang

@@ -198,7 +198,7 @@ std::string answers_as_lines(const std::vector<JudgeQuestion>& questions,
   return lines;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_eval(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string recipe_path;
   std::optional<std::string> answers;
@@ -276,7 +276,7 @@ const Command kEval = {
         "  jiang eval recipes/eval-craftsman.toml sft.gguf --answers answers.jsonl --limit 50\n"
         "  jiang eval recipes/eval-craftsman.toml --repairs 2     # what the self-mending turn "
         "adds",
-    .run = run,
+    .run = run_eval,
 };
 
 }  // namespace jiang

@@ -10,7 +10,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_gc(const std::vector<std::string>& arguments) {
   bool as_json = false, partial = false;
   Options options("gc");
   options.flag(partial, "--partial", "also what interrupted pulls left to go on with");
@@ -39,7 +39,7 @@ const Command kGc = {
     .usage = "usage: jiang gc [--partial] [--json]",
     .summary = "remove stored files that no model needs",
     .examples = "  jiang gc --partial",
-    .run = run,
+    .run = run_gc,
 };
 
 }  // namespace jiang

@@ -13,7 +13,7 @@
 namespace jiang {
 namespace {
 
-constexpr int32_t kDefaultChunk = 512;
+constexpr int32_t kImatrixChunk = 512;
 
 class ImportanceObserver : public LinearObserver {
  public:
@@ -32,7 +32,7 @@ class ImportanceObserver : public LinearObserver {
   ImportanceCollector collector_;
 };
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_imatrix(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string text;
   std::string out;
@@ -61,7 +61,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     TRY(model, load_model(source, pool, load_options));
   }
   const int32_t trained = model->config().max_position_embeddings;
-  if (chunk == 0) chunk = trained > 0 ? std::min(kDefaultChunk, trained) : kDefaultChunk;
+  if (chunk == 0) chunk = trained > 0 ? std::min(kImatrixChunk, trained) : kImatrixChunk;
   TRY(const auto chunks, evaluation_chunks(text, *assets.tokenizer, chunk, max_chunks));
 
   const GgufArchitecture* architecture = gguf_architecture_of(source->config());
@@ -118,7 +118,7 @@ const Command kImatrix = {
     .usage = "usage: jiang imatrix MODEL TEXT -o FILE [OPTIONS]",
     .summary = "collect an importance matrix for jiang quantize",
     .examples = "  jiang imatrix model-f16.gguf wiki.train.raw -o model.imatrix --chunks 100",
-    .run = run,
+    .run = run_imatrix,
 };
 
 }  // namespace jiang

@@ -21,7 +21,7 @@ std::string date_of(int64_t seconds) {
   return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &broken_down)};
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_list(const std::vector<std::string>& arguments) {
   std::string prefix;
   bool as_json = false;
   Options options("list");
@@ -75,7 +75,7 @@ const Command kList = {
     .examples =
         "  jiang list\n"
         "  jiang list qwen --json",
-    .run = run,
+    .run = run_list,
 };
 
 }  // namespace jiang

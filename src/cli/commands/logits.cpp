@@ -43,7 +43,7 @@ std::vector<TokenId> best(const float* row, int64_t n, int32_t k) {
   return order;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_logits(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::optional<std::string> ids_text;
   std::optional<std::string> prompt;
@@ -104,7 +104,7 @@ const Command kLogits = {
     .examples =
         "  jiang logits model.gguf --ids 1,403,407 --top 5 --json\n"
         "  jiang logits model.gguf -p \"Once upon a time\"",
-    .run = run,
+    .run = run_logits,
 };
 
 }  // namespace jiang

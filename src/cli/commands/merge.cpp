@@ -62,7 +62,7 @@ Status write_gguf(const TensorSource& source, const std::string& out, const std:
   return ok();
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_merge(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string out;
   std::vector<std::string> adapters;
@@ -121,7 +121,7 @@ const Command kMerge = {
     .examples =
         "  jiang merge model.gguf merged.gguf --lora adapter.gguf --type q8_0\n"
         "  jiang merge folder/ merged/ --lora adapter/ --lora other/:0.5",
-    .run = run,
+    .run = run_merge,
 };
 
 }  // namespace jiang

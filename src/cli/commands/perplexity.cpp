@@ -17,7 +17,7 @@
 namespace jiang {
 namespace {
 
-constexpr int32_t kDefaultChunk = 512;
+constexpr int32_t kPerplexityChunk = 512;
 
 // log(sum(exp(row)))
 double log_sum_exp(const float* row, int64_t n) {
@@ -107,7 +107,7 @@ Status score_chunk(const std::vector<TokenId>& ids, const LoadedModel& loaded,
   return ok();
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_perplexity(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string file;
   std::optional<std::string> against;
@@ -143,7 +143,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
     }
   }
   const int32_t trained = loaded.model->config().max_position_embeddings;
-  if (chunk == 0) chunk = trained > 0 ? std::min(kDefaultChunk, trained) : kDefaultChunk;
+  if (chunk == 0) chunk = trained > 0 ? std::min(kPerplexityChunk, trained) : kPerplexityChunk;
   TRY(const auto chunks, evaluation_chunks(file, *loaded.text.tokenizer, chunk, max_chunks));
 
   Totals totals;
@@ -199,7 +199,7 @@ const Command kPerplexity = {
     .examples =
         "  jiang perplexity model-q4_0.gguf wiki.test.raw --json\n"
         "  jiang perplexity model-q4_0.gguf wiki.test.raw --against model-f16.gguf",
-    .run = run,
+    .run = run_perplexity,
 };
 
 }  // namespace jiang

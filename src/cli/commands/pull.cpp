@@ -39,7 +39,7 @@ Result<int> list_catalogue(bool as_json) {
   return 0;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_pull(const std::vector<std::string>& arguments) {
   std::string name;
   PullFlags flags;
   bool as_json = false, lists = false;
@@ -86,7 +86,7 @@ const Command kPull = {
         "  jiang pull ms:Qwen/Qwen2-1.5B-Instruct --quant q8_0\n"
         "  jiang pull hf:org/model-GGUF:q4_k_m\n"
         "  jiang pull --list",
-    .run = run,
+    .run = run_pull,
 };
 
 }  // namespace jiang

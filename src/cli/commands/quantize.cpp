@@ -36,7 +36,7 @@ Json report_json(const QuantizeReport& report, const std::string& out, const std
   return json;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_quantize(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string out;
   std::string type_name;
@@ -146,7 +146,7 @@ const Command kQuantize = {
         "  jiang quantize hf-folder model-q4_0.gguf --type q4_0\n"
         "  jiang quantize model-f16.gguf model.gguf --type q4_k_m --imatrix model.imatrix\n"
         "  jiang quantize --list-types",
-    .run = run,
+    .run = run_quantize,
 };
 
 }  // namespace jiang

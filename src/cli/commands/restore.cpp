@@ -8,7 +8,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_restore(const std::vector<std::string>& arguments) {
   std::string file;
   Options options("restore");
   options.positional(file, "FILE", Options::Need::required, "what `jiang backup` wrote");
@@ -27,7 +27,7 @@ const Command kRestore = {
     .usage = "usage: jiang restore FILE",
     .summary = "put a backup in the database's place; what is there is kept beside it",
     .examples = "  jiang restore ~/jiang-monday.db    # stop jiang serve first",
-    .run = run,
+    .run = run_restore,
 };
 
 }  // namespace jiang

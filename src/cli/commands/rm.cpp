@@ -11,7 +11,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_rm(const std::vector<std::string>& arguments) {
   std::vector<std::string> names;
   bool as_json = false;
   Options options("rm");
@@ -56,7 +56,7 @@ const Command kRm = {
     .usage = "usage: jiang rm NAME... [--json]",
     .summary = "remove installed models",
     .examples = "  jiang rm qwen2:1.5b",
-    .run = run,
+    .run = run_rm,
 };
 
 }  // namespace jiang

@@ -87,7 +87,7 @@ Result<int> run_once(const RunFlags& flags, const ResponseFormat& format, Loaded
   return 0;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_model(const std::vector<std::string>& arguments) {
   RunFlags flags;
   std::vector<std::string> words;
   Options options("run");
@@ -193,7 +193,7 @@ const Command kRun = {
         "  cat notes.txt | jiang run model.gguf \"Summarise this:\"\n"
         "  jiang run agent:craftsman \"Sort three numbers in C\"\n"
         "  jiang run model.gguf --format person.schema.json -p \"Invent a person\"",
-    .run = run,
+    .run = run_model,
 };
 
 }  // namespace jiang

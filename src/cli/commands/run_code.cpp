@@ -19,7 +19,7 @@ Json to_json(const SandboxResult& result) {
   return json;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_run_code(const std::vector<std::string>& arguments) {
   std::string path;
   std::string folder;
   bool as_json = false;
@@ -84,7 +84,7 @@ const Command kRunCode = {
         "  echo 3 4 | jiang run-code add.c\n"
         "  jiang run-code crash.c --sanitize     # names the line of a bad access\n"
         "  jiang run-code homework.c --check     # the compiler's words only\n",
-    .run = run,
+    .run = run_run_code,
 };
 
 }  // namespace jiang

@@ -129,7 +129,7 @@ Status print_login_link(Storage& storage, const std::string& url) {
   return ok();
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_serve(const std::vector<std::string>& arguments) {
   TRY(const auto parsed, read_serve_settings(arguments, jiang_home(), [](const char* name) {
         return static_cast<const char*>(std::getenv(name));
       }));
@@ -204,7 +204,7 @@ const Command kServe = {
         "  jiang serve model.gguf\n"
         "  jiang serve small=qwen2.5-0.5b.gguf large=/models/qwen2.5-7b --port 0\n"
         "  jiang serve model.gguf --host 0.0.0.0 --allow-remote --new-key laptop",
-    .run = run,
+    .run = run_serve,
 };
 
 }  // namespace jiang

@@ -12,7 +12,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_show(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   bool as_json = false;
   bool template_only = false;
@@ -75,7 +75,7 @@ const Command kShow = {
         "  jiang show model.gguf\n"
         "  jiang show model.gguf -c 32768 --kv-type int8\n"
         "  jiang show model.gguf --json",
-    .run = run,
+    .run = run_show,
 };
 
 }  // namespace jiang

@@ -21,7 +21,7 @@ bool is_template_file(const std::string& path) {
   return false;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_template(const std::vector<std::string>& arguments) {
   std::string model;
   std::string context_path;
   Options options("template");
@@ -73,7 +73,7 @@ const Command kTemplate = {
         "  jiang template model.gguf --context chat.json\n"
         "  echo '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
         "\"add_generation_prompt\":true}' |\n    jiang template chatml.jinja --context -",
-    .run = run,
+    .run = run_template,
 };
 
 }  // namespace jiang

@@ -12,7 +12,7 @@
 namespace jiang {
 namespace {
 
-constexpr size_t kMaxInputBytes = size_t{1} << 30;
+constexpr size_t kMaxTokenizeBytes = size_t{1} << 30;
 
 // "[1, 2, 3]" or "1 2 3" or one per line.
 Result<std::vector<TokenId>> parse_ids(std::string_view text, const Tokenizer& tokenizer) {
@@ -45,7 +45,7 @@ Result<std::vector<TokenId>> parse_ids(std::string_view text, const Tokenizer& t
   return ids;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_tokenize(const std::vector<std::string>& arguments) {
   std::string model;
   bool as_json = false;
   bool decode = false;
@@ -64,7 +64,7 @@ Result<int> run(const std::vector<std::string>& arguments) {
 
   TRY(const TextAssets assets, load_tokenizer(model));
   const Tokenizer& tokenizer = *assets.tokenizer;
-  TRY(const std::string input, read_stdin(kMaxInputBytes));
+  TRY(const std::string input, read_stdin(kMaxTokenizeBytes));
   if (decode) {
     TRY(const std::vector<TokenId> ids, parse_ids(input, tokenizer));
     TRY_STATUS(print(tokenizer.decode(ids, specials)));
@@ -91,7 +91,7 @@ const Command kTokenize = {
         "  printf 'Hello' | jiang tokenize model.gguf --json\n"
         "  echo '[9707]' | jiang tokenize model.gguf --decode\n"
         "  jiang tokenize tokenizer.json < book.txt | wc -w",
-    .run = run,
+    .run = run_tokenize,
 };
 
 }  // namespace jiang

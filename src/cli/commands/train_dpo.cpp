@@ -6,7 +6,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_train_dpo(const std::vector<std::string>& arguments) {
   return run_training("train dpo", RecipeKind::dpo, arguments, tune_on_preferences);
 }
 
@@ -19,7 +19,7 @@ const Command kTrainDpo = {
     .examples =
         "  jiang train dpo recipes/dpo.toml\n"
         "  jiang train dpo recipes/dpo.toml --restart",
-    .run = run,
+    .run = run_train_dpo,
 };
 
 }  // namespace jiang

@@ -6,7 +6,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_train_lora(const std::vector<std::string>& arguments) {
   return run_training("train lora", RecipeKind::lora, arguments, tune_adapters);
 }
 
@@ -19,7 +19,7 @@ const Command kTrainLora = {
     .examples =
         "  jiang train lora recipes/lora.toml\n"
         "  jiang train lora recipes/lora.toml --restart",
-    .run = run,
+    .run = run_train_lora,
 };
 
 }  // namespace jiang

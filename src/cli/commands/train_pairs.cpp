@@ -103,7 +103,7 @@ Result<std::vector<std::string>> sample(Engine& engine, const ChatModel& chat,
   return texts;
 }
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_train_pairs(const std::vector<std::string>& arguments) {
   std::string path;
   ModelFlags flags;
   Options options("train pairs");
@@ -173,7 +173,7 @@ const Command kTrainPairs = {
     .examples =
         "  jiang train pairs recipes/pairs.toml\n"
         "  jiang train dpo recipes/dpo.toml",
-    .run = run,
+    .run = run_train_pairs,
 };
 
 }  // namespace jiang

@@ -5,7 +5,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_train_pretrain(const std::vector<std::string>& arguments) {
   return run_training("train pretrain", RecipeKind::pretrain, arguments, pretrain);
 }
 
@@ -18,7 +18,7 @@ const Command kTrainPretrain = {
     .examples =
         "  jiang train pretrain recipes/pretrain.toml\n"
         "  jiang train pretrain recipes/pretrain.toml --restart",
-    .run = run,
+    .run = run_train_pretrain,
 };
 
 }  // namespace jiang

@@ -6,7 +6,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_train_sft(const std::vector<std::string>& arguments) {
   return run_training("train sft", RecipeKind::sft, arguments, tune_on_chats);
 }
 
@@ -19,7 +19,7 @@ const Command kTrainSft = {
     .examples =
         "  jiang train sft recipes/sft.toml\n"
         "  jiang train sft recipes/sft.toml --restart",
-    .run = run,
+    .run = run_train_sft,
 };
 
 }  // namespace jiang

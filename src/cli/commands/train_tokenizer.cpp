@@ -14,7 +14,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_train_tokenizer(const std::vector<std::string>& arguments) {
   std::string out;
   std::vector<std::string> patterns;
   std::vector<std::string> more_specials;
@@ -89,7 +89,7 @@ const Command kTrainTokenizer = {
     .examples =
         "  jiang train tokenizer tokenizer/ 'corpus/*.txt' --vocab-size 8192\n"
         "  jiang train tokenizer tokenizer/ pages.jsonl --special '<|tool|>'",
-    .run = run,
+    .run = run_train_tokenizer,
 };
 
 }  // namespace jiang

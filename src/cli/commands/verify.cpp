@@ -11,7 +11,7 @@
 namespace jiang {
 namespace {
 
-Result<int> run(const std::vector<std::string>& arguments) {
+Result<int> run_verify(const std::vector<std::string>& arguments) {
   std::vector<std::string> names;
   bool as_json = false;
   Options options("verify");
@@ -80,7 +80,7 @@ const Command kVerify = {
     .examples =
         "  jiang verify\n"
         "  jiang verify qwen2:1.5b",
-    .run = run,
+    .run = run_verify,
 };
 
 }  // namespace jiang
