@@ -52,6 +52,9 @@ struct ChatRequest {
   Json template_extra = {};  // merged into the template's context
   // The last message is an assistant's and is continued, not answered.
   bool continues_last = false;
+  bool ignore_eos = false;  // only max_tokens, stop strings and the context end the answer
+  std::string user = {};    // as the engine's Request has it
+  bool goes_first = false;  // as the engine's Request has it
   // Called, from any thread and never under a lock of the stream, when the stream may have become
   // readable. Must be quick and must not call into the stream: post to a queue of your own.
   std::function<void()> notify = {};

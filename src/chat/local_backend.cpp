@@ -237,7 +237,8 @@ Result<std::unique_ptr<ChatStream>> LocalBackend::start(ChatRequest request) {
   AnswerReader reader(chat_.assets().tokenizer, std::move(stops), std::move(options));
   if (prompt.continues_text) reader.continue_after(prompt.ids);
 
-  const std::span<const TokenId> ends = chat_.tokenizer().end_ids();
+  std::span<const TokenId> ends = chat_.tokenizer().end_ids();
+  if (request.ignore_eos) ends = {};
   std::shared_ptr<const AdapterMix> adapters;
   if (request.adapters) adapters = std::make_shared<AdapterMix>(*std::move(request.adapters));
   TRY(Stream stream, engine_.submit({.prompt = std::move(prompt.ids),
@@ -247,6 +248,8 @@ Result<std::unique_ptr<ChatStream>> LocalBackend::start(ChatRequest request) {
                                      .constraint = constraint,
                                      .top_logprobs = request.top_logprobs,
                                      .adapters = std::move(adapters),
+                                     .user = std::move(request.user),
+                                     .goes_first = request.goes_first,
                                      .notify = std::move(request.notify)}));
   return std::unique_ptr<ChatStream>(
       std::make_unique<LocalStream>(std::move(stream), std::move(reader)));

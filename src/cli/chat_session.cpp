@@ -12,14 +12,12 @@
 #include "cli/model_report.h"
 #include "cli/output.h"
 #include "cli/sanitizer.h"
+#include "cli/saved_chat.h"
 #include "cli/terminal.h"
 #include "hub/model_ref.h"
 
 namespace jiang {
 namespace {
-
-constexpr const char* kConversationFormat = "jiang-conversation";
-constexpr int kConversationVersion = 1;
 
 // "set parameter x" -> "set", "parameter x"
 std::pair<std::string, std::string> split_word(const std::string& text) {
@@ -240,12 +238,11 @@ Status ChatSession::clear() {
 
 Status ChatSession::save(const std::string& path) const {
   if (path.empty()) return fail(ErrorKind::invalid_argument, "/save FILE: the name is missing");
-  Json file = {{"format", kConversationFormat}, {"version", kConversationVersion}};
-  file["model"] = loaded_.path;
-  if (settings_.system) file["system"] = *settings_.system;
-  if (is_raw()) file["text"] = transcript_;
-  file["messages"] = *messages_;
-  TRY_STATUS(write_file(path, to_string(file, 2) + "\n"));
+  const SavedChat chat = {.model = loaded_.path,
+                          .system = settings_.system,
+                          .messages = *messages_,
+                          .text = transcript_};
+  TRY_STATUS(write_file(path, to_string(to_json(chat), 2) + "\n"));
   note(message(Phrase::chat_saved, messages_->size(), path));
   return ok();
 }
@@ -253,33 +250,12 @@ Status ChatSession::save(const std::string& path) const {
 Status ChatSession::load_file(const std::string& path) {
   if (path.empty()) return fail(ErrorKind::invalid_argument, "/load FILE: the name is missing");
   TRY(const Json file, parse_json_file(path));
-  TRY(const std::string format, get_string_or(file, "format", "", path));
-  if (format != kConversationFormat) {
-    return fail(ErrorKind::bad_file, "{}: not a conversation that /save wrote", path);
-  }
-  TRY(const int64_t version, get_int(file, "version", path));
-  if (version != kConversationVersion) {
-    return fail(ErrorKind::unsupported, "{}: version {} of the format; this jiang knows {}", path,
-                version, kConversationVersion);
-  }
-  const Json* messages = find_member(file, "messages");
-  if (!messages || !messages->is_array()) {
-    return fail(ErrorKind::bad_file, "{}: 'messages' is not an array", path);
-  }
-  for (const Json& one : *messages) {
-    if (!one.is_object()) return fail(ErrorKind::bad_file, "{}: a message is not an object", path);
-    TRY_STATUS(get_string(one, "role", path));
-    TRY_STATUS(get_string(one, "content", path));
-  }
-  TRY(const std::string system, get_string_or(file, "system", "", path));
-  TRY(transcript_, get_string_or(file, "text", "", path));
-  *messages_ = *messages;
-  if (system.empty()) {
-    settings_.system.reset();
-  } else {
-    settings_.system = system;
-  }
+  TRY(SavedChat chat, read_saved_chat(file, path));
+  *messages_ = std::move(chat.messages);
+  settings_.system = std::move(chat.system);
+  transcript_ = std::move(chat.text);
   note(message(Phrase::chat_loaded, messages_->size(), path));
+  if (chat.others > 0) note(message(Phrase::chat_others_left, chat.others));
   return ok();
 }
 

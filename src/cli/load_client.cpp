@@ -39,6 +39,7 @@ std::string make_request(const LoadPlan& plan, uint64_t number) {
                {"stream_options", {{"include_usage", true}}},
                {"temperature", 0},
                {"max_tokens", plan.max_tokens}};
+  if (plan.ignore_eos) body["ignore_eos"] = true;
   if (!plan.model.empty()) body["model"] = plan.model;
   const std::string json = to_string(body);
   std::string request = fmt::format(

@@ -23,6 +23,7 @@ struct LoadPlan {
   double seconds = 10;     // new requests begin within this time
   int32_t requests = 0;    // at most; 0: as many as the time allows
   int32_t max_tokens = 64;
+  bool ignore_eos = false;  // a field that jiang, llama.cpp and vLLM know
   int32_t prompt_words = 32;
   uint64_t seed = 1;
   double request_timeout = 120;

@@ -83,6 +83,8 @@ constexpr Row kRows[] = {
     {Phrase::chat_cleared, "the conversation is forgotten", "对话已清除"},
     {Phrase::chat_saved, "saved {} messages to {}", "已将 {} 条消息保存到 {}"},
     {Phrase::chat_loaded, "loaded {} messages from {}", "已从 {1} 读取 {0} 条消息"},
+    {Phrase::chat_others_left, "the first conversation of the file; {} more in it were left alone",
+     "读取了文件中的第一个对话；其余 {} 个未读取"},
     {Phrase::chat_no_template,
      "this model has no chat template: it continues your text as it stands",
      "该模型没有对话模板：它会直接续写您的文本"},

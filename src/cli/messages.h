@@ -42,6 +42,7 @@ enum class Phrase {
   chat_cleared,
   chat_saved,
   chat_loaded,
+  chat_others_left,
   chat_no_template,
   count,
 };

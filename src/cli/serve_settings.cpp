@@ -33,6 +33,7 @@ constexpr Setting kSettings[] = {
     {"--threads", "-t"},
     {"--parallel", ""},
     {"--queue", ""},
+    {"--requests-per-minute", ""},
     {"--memory", ""},
     {"--keep-alive", ""},
     {"--max-body", ""},
@@ -69,6 +70,8 @@ void declare(Options& options, ServeSettings& s, std::vector<std::string>& model
                  "answers at once, of one user (default 8)");
   options.number(s.queue, "--queue", Range<int32_t>{1, 100000},
                  "requests that may wait (default 64)");
+  options.number(s.requests_per_minute, "--requests-per-minute", Range<int32_t>{0, 1000000},
+                 "of each user, reading aside; 0: no limit (default)");
   options.number(s.memory_mb, "--memory", Range<int32_t>{1, 1 << 30},
                  "MB for models and their state (default: 80 % of the machine's)");
   options.number(s.keep_alive_seconds, "--keep-alive", Range<int32_t>{-1, 1 << 30},

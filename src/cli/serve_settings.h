@@ -33,6 +33,7 @@ struct ServeSettings {
   int32_t threads = 0;
   int32_t parallel = 8;
   int32_t queue = 64;
+  int32_t requests_per_minute = 0;
   int32_t memory_mb = 0;
   int32_t keep_alive_seconds = 300;
   int32_t max_body_mb = 32;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -42,9 +43,19 @@ struct Stream::Channel {
           std::function<void()> notify = {})
       : prompt(prompt_tokens), signal_(std::move(signal)), notify_(std::move(notify)) {}
 
+  // Who is notified of tokens is notified no oftener than this: waking a reader for each costs more
+  // than the token where steps take a millisecond, and a screen draws no oftener.
+  static constexpr std::chrono::milliseconds kTellEvery{15};
+  // So many unread tokens are told of at once: they must not fill the channel untold.
+  static constexpr size_t kMostUntold = 64;
+
   // The step thread's side.
   void push(TokenEvent event);
   void push_finish(FinishEvent event);
+  bool has_untold() const { return n_untold_ > 0; }
+  // Calls notify for what was pushed since the last call, if it is due. False: not yet.
+  bool tell_if_due(std::chrono::steady_clock::time_point now);
+  void tell();
   bool has_room();  // no: remembers to raise the signal when there is
   bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
@@ -61,6 +72,9 @@ struct Stream::Channel {
   const std::shared_ptr<StepSignal> signal_;
   const std::function<void()> notify_;  // called with mutex_ free
   std::atomic<bool> cancelled_ = false;
+  // The step thread's.
+  std::chrono::steady_clock::time_point told_ = {};
+  size_t n_untold_ = 0;
 
   std::mutex mutex_;
   std::condition_variable readable_;

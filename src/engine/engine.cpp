@@ -58,6 +58,7 @@ class StepEngine final : public Engine {
   ThreadPool& compute_;
   const std::shared_ptr<StepSignal> signal_ = std::make_shared<StepSignal>();
   std::atomic<bool> is_stopping_ = false;
+  std::atomic<int64_t> step_began_ = 0;  // Clock's count; 0: no step is under way
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Sequence>> inbox_;
@@ -211,6 +212,11 @@ Result<Tensor> StepEngine::evaluate(const std::vector<TokenId>& ids, OutputKind 
 EngineStats StepEngine::stats() const {
   const std::lock_guard lock(mutex_);
   EngineStats stats = stats_;
+  const int64_t began = step_began_.load();
+  if (began != 0) {
+    const int64_t now = Clock::now().time_since_epoch().count();
+    stats.seconds_in_step = std::chrono::duration<double>(Clock::duration(now - began)).count();
+  }
   stats.waiting += static_cast<int32_t>(inbox_.size());
   return stats;
 }
@@ -218,11 +224,15 @@ EngineStats StepEngine::stats() const {
 void StepEngine::loop() {
   pthread_setname_np(pthread_self(), "jiang-engine");
   while (take_new()) {
+    step_began_.store(Clock::now().time_since_epoch().count());
     const bool has_run = runner_ && runner_->step(signal_->take_cancelled());
     advance_evaluation();
     publish_stats();
     if (runner_) runner_->deliver_finished();
-    if (!has_run && evaluations_.empty()) signal_->wait();
+    if (!has_run && evaluations_.empty()) {
+      step_began_.store(0);
+      signal_->wait();
+    }
   }
   stop_everything();
 }

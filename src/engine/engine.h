@@ -48,10 +48,15 @@ struct Request {
   int32_t top_logprobs = -1;  // -1: none; n: logprob of the token and of the n best
   // Of the adapters that were loaded with the model. Null: as EngineOptions say; empty: none.
   std::shared_ptr<const AdapterMix> adapters = {};
-  // For readers that cannot wait: called after tokens or the finish were put into the stream, on
-  // the step thread, under no lock; the stream may have been read empty already. Must be quick and
-  // must not throw: post to a queue of your own, which then reads with next_within(0). May still be
-  // called, once, while the stream is being destroyed.
+  // Whose text it is. What was computed of it is used again for the same user only.
+  std::string user = {};
+  // Somebody who has nothing else under way waits for it: a short prompt is not cut up beside the
+  // decodes of others, and theirs wait for it.
+  bool goes_first = false;
+  // For readers that cannot wait: called after tokens or the finish were put into the stream (of
+  // tokens that come within 15 ms once), on the step thread, under no lock; the stream may have been
+  // read empty already. Must be quick and must not throw: post to a queue of your own, which then
+  // reads with next_within(0). May still be called, once, while the stream is being destroyed.
   std::function<void()> notify = {};
 };
 
@@ -120,7 +125,8 @@ struct EngineStats {
   uint64_t prompt_tokens = 0;
   uint64_t generated_tokens = 0;
   uint64_t cached_tokens = 0;
-  uint64_t memory_bytes = 0;  // weights, state and workspace
+  uint64_t memory_bytes = 0;   // weights, state and workspace
+  double seconds_in_step = 0;  // how long the step under way has taken; 0: waiting for requests
 };
 
 class Engine {

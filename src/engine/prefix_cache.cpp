@@ -1,6 +1,8 @@
 #include "engine/prefix_cache.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
 
 namespace jiang {
 
@@ -11,8 +13,10 @@ int32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
   return static_cast<int32_t>(end - a.begin());
 }
 
-bool is_same_mix(const AdapterMix* a, const AdapterMix* b) {
-  return a == b || (a != nullptr && b != nullptr && *a == *b);
+bool PrefixScope::operator==(const PrefixScope& other) const {
+  const bool same_mix =
+      adapters == other.adapters || (adapters && other.adapters && *adapters == *other.adapters);
+  return same_mix && user == other.user;
 }
 
 PrefixCache::~PrefixCache() {
@@ -20,14 +24,14 @@ PrefixCache::~PrefixCache() {
   }
 }
 
-void PrefixCache::put(std::span<const TokenId> tokens, StateId state, Adapters adapters) {
+void PrefixCache::put(std::span<const TokenId> tokens, StateId state, PrefixScope scope) {
   if (tokens.size() < static_cast<size_t>(kMinShared)) {
     pool_.free(state);
     return;
   }
   for (auto donor = donors_.begin(); donor != donors_.end();) {
     const auto next = std::next(donor);
-    if (!is_same_mix(donor->adapters.get(), adapters.get())) {
+    if (donor->scope != scope) {
       donor = next;
       continue;
     }
@@ -41,15 +45,15 @@ void PrefixCache::put(std::span<const TokenId> tokens, StateId state, Adapters a
     donor = next;
   }
   if (donors_.size() == kMaxDonors) evict_one();
-  donors_.push_back({{tokens.begin(), tokens.end()}, state, std::move(adapters)});
+  donors_.push_back({{tokens.begin(), tokens.end()}, state, std::move(scope)});
   held_tokens_ += static_cast<int64_t>(tokens.size());
 }
 
-PrefixCache::Hit PrefixCache::find(std::span<const TokenId> tokens, const Adapters& adapters) {
+PrefixCache::Hit PrefixCache::find(std::span<const TokenId> tokens, const PrefixScope& scope) {
   Hit best;
   auto best_donor = donors_.end();
   for (auto donor = donors_.begin(); donor != donors_.end(); ++donor) {
-    if (!is_same_mix(donor->adapters.get(), adapters.get())) continue;
+    if (donor->scope != scope) continue;
     const int32_t common = common_prefix(donor->tokens, tokens);
     if (common < kMinShared || common <= best.n_tokens) continue;
     best = {donor->state, common};
@@ -61,7 +65,11 @@ PrefixCache::Hit PrefixCache::find(std::span<const TokenId> tokens, const Adapte
 
 bool PrefixCache::evict_one() {
   if (donors_.empty()) return false;
-  drop(donors_.begin());
+  std::unordered_map<std::string_view, size_t> held;
+  size_t most = 0;
+  for (const Donor& donor : donors_) most = std::max(most, ++held[donor.scope.user]);
+  drop(std::find_if(donors_.begin(), donors_.end(),
+                    [&](const Donor& donor) { return held[donor.scope.user] == most; }));
   return true;
 }
 

@@ -3,13 +3,15 @@
 //
 // Found by comparing tokens, not hashes: a false hit is impossible. The entries are few
 // (kMaxDonors) and the comparison stops at the first difference, so a look-up costs less than one
-// step's row. Belongs to the step thread. Owns the states it holds.
+// step's row. Nothing is shared between users: how soon an answer begins would tell one what
+// another has asked. Belongs to the step thread. Owns the states it holds.
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/token.h"
@@ -21,8 +23,12 @@ namespace jiang {
 // Tokens that both begin with.
 int32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b);
 
-// States are worth nothing under other adapters. Null: none.
-bool is_same_mix(const AdapterMix* a, const AdapterMix* b);
+// Among whom states are shared: they are worth nothing under other adapters, and are nobody else's.
+struct PrefixScope {
+  std::shared_ptr<const AdapterMix> adapters = {};  // null: none
+  std::string user = {};
+  bool operator==(const PrefixScope& other) const;
+};
 
 class PrefixCache {
  public:
@@ -35,19 +41,18 @@ class PrefixCache {
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
 
-  using Adapters = std::shared_ptr<const AdapterMix>;
-
-  // Takes over `state`, which holds exactly `tokens` as they are with `adapters`.
-  void put(std::span<const TokenId> tokens, StateId state, Adapters adapters = {});
+  // Takes over `state`, which holds exactly `tokens`.
+  void put(std::span<const TokenId> tokens, StateId state, PrefixScope scope = {});
 
   struct Hit {
     StateId state = kNoState;
     int32_t n_tokens = 0;
   };
   // The donor that shares most with `tokens`; kNoState below kMinShared. It becomes the newest.
-  Hit find(std::span<const TokenId> tokens, const Adapters& adapters = {});
+  Hit find(std::span<const TokenId> tokens, const PrefixScope& scope = {});
 
-  // Gives up the least recently used; false when there is none.
+  // Gives up one state, false when there is none: of the user who holds most of them the least
+  // recently used, so that a flood of one user's takes nothing from the others.
   bool evict_one();
   // An upper bound of what evicting all would free: donors may share blocks.
   int64_t held_tokens() const { return held_tokens_; }
@@ -57,7 +62,7 @@ class PrefixCache {
   struct Donor {
     std::vector<TokenId> tokens;
     StateId state;
-    Adapters adapters;
+    PrefixScope scope;
   };
   void drop(std::list<Donor>::iterator donor);
 

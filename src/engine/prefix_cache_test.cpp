@@ -51,10 +51,30 @@ TEST(PrefixCache, StatesOfOtherAdaptersAreNoHit) {
   };
   const StateId plain = filled(pool, 20), half = filled(pool, 20);
   cache.put(counting(20), plain);
-  cache.put(counting(20), half, mix(0.5f));
+  cache.put(counting(20), half, {mix(0.5f)});
   EXPECT_EQ(cache.find(counting(30)).state, plain);
-  EXPECT_EQ(cache.find(counting(30), mix(0.5f)).state, half);
-  EXPECT_EQ(cache.find(counting(30), mix(1)).state, kNoState);
+  EXPECT_EQ(cache.find(counting(30), {mix(0.5f)}).state, half);
+  EXPECT_EQ(cache.find(counting(30), {mix(1)}).state, kNoState);
+}
+
+TEST(PrefixCache, StatesOfAnotherUserAreNoHit) {
+  FakeStatePool pool(400);
+  PrefixCache cache(pool);
+  cache.put(counting(20), filled(pool, 20), {.user = "a"});
+  EXPECT_EQ(cache.find(counting(20), {.user = "b"}).state, kNoState);
+  EXPECT_EQ(cache.find(counting(20)).state, kNoState);
+  EXPECT_EQ(cache.find(counting(20), {.user = "a"}).n_tokens, 20);
+}
+
+TEST(PrefixCache, AFloodOfOneUserTakesNothingFromOthers) {
+  FakeStatePool pool(4000);
+  PrefixCache cache(pool);
+  cache.put(counting(20), filled(pool, 20), {.user = "light"});
+  for (TokenId i = 1; i <= 200; ++i) {
+    cache.put(counting(20, 1000 * i), filled(pool, 20), {.user = "heavy"});
+  }
+  EXPECT_EQ(cache.find(counting(20), {.user = "light"}).n_tokens, 20);
+  EXPECT_EQ(cache.find(counting(20, 1000), {.user = "heavy"}).state, kNoState) << "its oldest";
 }
 
 TEST(PrefixCache, TooLittleInCommonIsNoHit) {

@@ -17,8 +17,16 @@ constexpr int32_t kWorthWaiting = 32;
 // weights are read oftener.
 constexpr int32_t kPrefillBesideDecodes = 32;
 
-bool share_states(const Sequence& a, const Sequence& b) {
-  return is_same_mix(a.request.adapters.get(), b.request.adapters.get());
+// A prompt that goes first (Request::goes_first) and lacks no more than this is not cut up beside
+// decodes: they wait once for so many rows.
+constexpr int32_t kShortPrompt = 128;
+
+bool is_first(const Sequence& sequence) {
+  return sequence.request.goes_first && sequence.remaining() <= kShortPrompt;
+}
+
+PrefixScope scope_of(const Sequence& sequence) {
+  return {sequence.request.adapters, sequence.request.user};
 }
 
 }  // namespace
@@ -133,8 +141,9 @@ void Scheduler::admit_waiting() {
 bool Scheduler::awaits_prefix(const Sequence& sequence) const {
   if (!options_.prefix_cache || sequence.state != kNoState) return false;
   const auto usable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
+  const PrefixScope scope = scope_of(sequence);
   for (const auto& other : running_) {
-    if (other->remaining() <= 1 || !share_states(*other, sequence)) continue;
+    if (other->remaining() <= 1 || scope_of(*other) != scope) continue;
     const int32_t common = common_prefix(other->tokens, usable);
     if (common - other->computed >= kWorthWaiting) return true;
   }
@@ -164,9 +173,10 @@ PrefixCache::Hit Scheduler::find_prefix(const Sequence& sequence) {
   if (!options_.prefix_cache) return {};
   // The last token is always computed: its logits are wanted.
   const auto usable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
-  PrefixCache::Hit best = cache_.find(usable, sequence.request.adapters);
+  const PrefixScope scope = scope_of(sequence);
+  PrefixCache::Hit best = cache_.find(usable, scope);
   const auto consider = [&](const Sequence& other) {
-    if (other.state == kNoState || !share_states(other, sequence)) return;
+    if (other.state == kNoState || scope_of(other) != scope) return;
     const auto known = std::span(other.tokens).first(static_cast<size_t>(other.computed));
     const int32_t common = common_prefix(known, usable);
     if (common >= PrefixCache::kMinShared && common > best.n_tokens) best = {other.state, common};
@@ -198,9 +208,16 @@ void Scheduler::share_prefill() {
     if (sequence->chunk == 0) prefills_.push_back(sequence.get());
   }
   std::stable_sort(prefills_.begin(), prefills_.end(), [](const Sequence* a, const Sequence* b) {
-    return a->remaining() < b->remaining();
+    return is_first(*a) != is_first(*b) ? is_first(*a) : a->remaining() < b->remaining();
   });
-  if (budget < options_.max_batch_tokens) budget = std::min(budget, kPrefillBesideDecodes);
+  const bool has_first = !prefills_.empty() && is_first(*prefills_.front());
+  if (budget < options_.max_batch_tokens) {
+    budget = std::min(budget, has_first ? kShortPrompt : kPrefillBesideDecodes);
+  }
+  if (has_first) {
+    // The others of this step are those that go first as well.
+    std::erase_if(prefills_, [](const Sequence* sequence) { return !is_first(*sequence); });
+  }
   auto sharers = static_cast<int32_t>(prefills_.size());
   for (Sequence* sequence : prefills_) {
     sequence->chunk = std::min(sequence->remaining(), std::max(1, budget / sharers));
@@ -271,7 +288,7 @@ void Scheduler::leave(Sequence& sequence, StateFate fate) {
   if (fate == StateFate::keep && options_.prefix_cache && sequence.state != kNoState) {
     pool_.trim(sequence.state, sequence.computed);  // gives back room reserved ahead
     cache_.put(std::span(sequence.tokens).first(static_cast<size_t>(sequence.computed)),
-               sequence.state, sequence.request.adapters);
+               sequence.state, scope_of(sequence));
     sequence.state = kNoState;
   } else {
     drop_state(sequence);

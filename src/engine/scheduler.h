@@ -8,7 +8,8 @@
 // - Decodes first: every running sequence that lacks one token gets its row. What is left of
 //   max_batch_tokens is shared among the prompts being prefilled, the shortest first and evenly, so
 //   that neither a long prompt nor many decodes can starve anyone (max_sequences <=
-//   max_batch_tokens leaves each at least a row).
+//   max_batch_tokens leaves each at least a row). Short prompts that go first have the step's share
+//   for themselves; there are no more of them than accounts that do nothing else.
 // - The queue is first in, first out. A sequence is admitted with room for its whole prompt, so
 //   prefill never fails; only decodes grow.
 // - Out of memory: kept states go first (least recently used), then those of parked sequences, then

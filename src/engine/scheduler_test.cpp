@@ -13,20 +13,23 @@ namespace {
 
 using testing::ElementsAre;
 
+enum class Order : uint8_t { as_it_comes, goes_first };
+
 // Plays the engine: after a plan, every chunk counts as computed and who has nothing left "draws".
 struct SchedulerFixture {
   explicit SchedulerFixture(int64_t capacity, SchedulerOptions options = {})
       : pool(capacity), scheduler(pool, options) {}
 
-  Sequence& add(std::vector<TokenId> prompt) {
+  Sequence& add(std::vector<TokenId> prompt, Order order = Order::as_it_comes) {
     auto channel = std::make_shared<Stream::Channel>(signal, static_cast<int32_t>(prompt.size()));
-    auto sequence = std::make_unique<Sequence>(Request{.prompt = std::move(prompt)}, channel, 0);
+    auto sequence = std::make_unique<Sequence>(
+        Request{.prompt = std::move(prompt), .goes_first = order == Order::goes_first}, channel, 0);
     Sequence& added = *sequence;
     scheduler.add(std::move(sequence));
     return added;
   }
-  Sequence& add(int32_t length, TokenId token) {
-    return add(std::vector<TokenId>(static_cast<size_t>(length), token));
+  Sequence& add(int32_t length, TokenId token, Order order = Order::as_it_comes) {
+    return add(std::vector<TokenId>(static_cast<size_t>(length), token), order);
   }
 
   // The chunks of one step, in the order of the batch.
@@ -71,6 +74,19 @@ TEST(Scheduler, AStepWithDecodesStaysShort) {
   EXPECT_THAT(f.step(), ElementsAre(100));
   f.add(300, 6);
   EXPECT_THAT(f.step(), ElementsAre(1, 32));
+}
+
+TEST(Scheduler, AShortPromptThatGoesFirstIsNotCutUpBesideOthers) {
+  SchedulerFixture f(2000, {.max_sequences = 5, .max_batch_tokens = 200});
+  f.add(20, 5);
+  f.step();
+  f.add(300, 6);
+  EXPECT_THAT(f.step(), ElementsAre(1, 32));
+  f.add(90, 7, Order::goes_first);
+  EXPECT_THAT(f.step(), ElementsAre(1, 90)) << "the long prompt waits for a step";
+  EXPECT_THAT(f.step(), ElementsAre(1, 32, 1));
+  f.add(150, 8, Order::goes_first);
+  EXPECT_THAT(f.step(), ElementsAre(1, 16, 1, 16)) << "no short one";
 }
 
 TEST(Scheduler, PromptsShareTheBatchAndShortOnesAreThroughFirst) {

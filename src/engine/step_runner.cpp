@@ -70,6 +70,12 @@ bool StepRunner::step(bool look_for_cancelled) {
                        sequence->length(), pool_.capacity_tokens());
     finish(std::move(sequence), FinishReason::error, std::move(error));
   }
+  // Their reader would wait for a step that may be long, or for ever.
+  const bool is_quick =
+      !planned.empty() && std::all_of(planned.begin(), planned.end(), [](const Sequence* sequence) {
+        return sequence->remaining() == 1;
+      });
+  if (!is_quick) tell_all();
   if (planned.empty()) return false;
 
   const size_t mark = work_.ops().mark();
@@ -83,6 +89,7 @@ bool StepRunner::step(bool look_for_cancelled) {
   }
   ++n_steps;
   advance(planned);
+  tell_those_due();
   return true;
 }
 
@@ -209,6 +216,7 @@ void StepRunner::draw(Sequence& sequence, std::span<float> logits) {
   }
   if (constraint != nullptr) constraint->accept(event.id);
   sequence.tokens.push_back(event.id);
+  if (!sequence.channel->has_untold()) untold_.push_back(sequence.channel);
   sequence.channel->push(std::move(event));
   ++n_generated_tokens;
   ++sequence.stats.generated_tokens;
@@ -218,6 +226,16 @@ void StepRunner::draw(Sequence& sequence, std::span<float> logits) {
   } else if (sequence.n_answer() == request.max_tokens || sequence.length() == context_) {
     finish(sequence, FinishReason::length);
   }
+}
+
+void StepRunner::tell_those_due() {
+  const auto now = Clock::now();
+  std::erase_if(untold_, [&](const auto& channel) { return channel->tell_if_due(now); });
+}
+
+void StepRunner::tell_all() {
+  for (const auto& channel : untold_) channel->tell();
+  untold_.clear();
 }
 
 void StepRunner::cancel_all() {

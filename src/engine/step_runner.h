@@ -38,6 +38,9 @@ class StepRunner {
   // False: all of them were cancelled on the way.
   bool forward(std::span<Sequence* const> planned);
   void advance(std::span<Sequence* const> planned);
+  // Notifies the readers of tokens: those whose last notice is some time ago; all.
+  void tell_those_due();
+  void tell_all();
   void draw(Sequence& sequence, std::span<float> logits);
   void finish(Sequence& sequence, FinishReason reason);
   void finish(Sequence& sequence, Error error);
@@ -58,6 +61,7 @@ class StepRunner {
   std::vector<float> raw_logits_;  // (vocab_size), for log-probabilities
   std::vector<Candidate> best_;
   std::vector<Finished> finished_;
+  std::vector<std::shared_ptr<Stream::Channel>> untold_;  // that have tokens nobody was told of
 };
 
 }  // namespace jiang

@@ -37,6 +37,19 @@ void Stream::Channel::push(TokenEvent event) {
     events_.push_back(std::move(event));
     readable_.notify_one();
   }
+  ++n_untold_;
+}
+
+bool Stream::Channel::tell_if_due(std::chrono::steady_clock::time_point now) {
+  if (n_untold_ < kMostUntold && now - told_ < kTellEvery) return n_untold_ == 0;
+  told_ = now;
+  tell();
+  return true;
+}
+
+void Stream::Channel::tell() {
+  if (n_untold_ == 0) return;
+  n_untold_ = 0;
   if (notify_) notify_();
 }
 
@@ -47,6 +60,7 @@ void Stream::Channel::push_finish(FinishEvent event) {
     finish_ = std::move(event);
     readable_.notify_all();
   }
+  n_untold_ = 0;
   if (notify_) notify_();
 }
 

@@ -19,6 +19,7 @@
 #include "sandbox/box_init_bytes.h"
 #include "sandbox/boxes.h"
 #include "sandbox/child.h"
+#include "sandbox/owned_descriptor.h"
 #include "sandbox/slots.h"
 
 namespace jiang {
@@ -45,21 +46,6 @@ void wait_for_namespace(int info) {
   poll(&wait, 1, kMillisToDie);
   close(pidfd);
 }
-
-class OwnedDescriptor {
- public:
-  explicit OwnedDescriptor(int descriptor) : descriptor_(descriptor) {}
-  ~OwnedDescriptor() { close_now(); }
-  OwnedDescriptor(const OwnedDescriptor&) = delete;
-  int get() const { return descriptor_; }
-  void close_now() {
-    if (descriptor_ >= 0) close(descriptor_);
-    descriptor_ = -1;
-  }
-
- private:
-  int descriptor_;
-};
 
 class BubblewrapBox : public Sandbox {
  public:

@@ -1,6 +1,8 @@
 #include "sandbox/slots.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <string_view>
 
 #include "sandbox/box_folder.h"
 
@@ -28,19 +31,53 @@ uid_t next_user() {
   return kFirstUser + next.fetch_add(1, std::memory_order_relaxed) % kUsers;
 }
 
+constexpr std::string_view kRootName = "jiang-box-";
+
+// The folder, open and locked by us: nothing while its process lives, or if it is another user's.
+std::optional<OwnedDescriptor> lock_folder(const std::string& folder, int how) {
+  OwnedDescriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat about = {};
+  if (opened.get() < 0 || fstat(opened.get(), &about) != 0 || about.st_uid != geteuid() ||
+      flock(opened.get(), how) != 0) {
+    return std::nullopt;
+  }
+  return opened;
+}
+
+// A process that was killed could not remove its folder: whoever comes next does.
+void remove_folders_of_the_dead(const std::string& tmp) {
+  DIR* const listing = opendir(tmp.c_str());
+  if (!listing) return;
+  while (const dirent* entry = readdir(listing)) {
+    if (std::string_view(entry->d_name).substr(0, kRootName.size()) != kRootName) continue;
+    const std::string folder = tmp + "/" + entry->d_name;
+    if (const auto lock = lock_folder(folder, LOCK_EX | LOCK_NB)) (void)remove_folder(folder);
+  }
+  closedir(listing);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Slots>> Slots::create(int n_slots) {
-  const char* tmp = getenv("TMPDIR");
-  std::string root = std::string(tmp && *tmp ? tmp : "/tmp") + "/jiang-box-XXXXXX";
-  if (!mkdtemp(root.data())) {
-    return fail(ErrorKind::io, "{}: no folder for boxes could be made: {}", root, strerror(errno));
+  const char* set = getenv("TMPDIR");
+  const std::string tmp = set && *set ? set : "/tmp";
+  remove_folders_of_the_dead(tmp);
+  // Between making the folder and locking it, another process may take it for a dead one's.
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    std::string root = fmt::format("{}/{}XXXXXX", tmp, kRootName);
+    if (!mkdtemp(root.data())) {
+      return fail(ErrorKind::io, "{}: no folder for boxes could be made: {}", root,
+                  strerror(errno));
+    }
+    auto lock = lock_folder(root, LOCK_EX);
+    if (!lock) continue;
+    struct stat about = {};
+    // The boxes' users pass through it, and can list nothing.
+    if (fchmod(lock->get(), 0711) == 0 && stat(root.c_str(), &about) == 0) {
+      return std::unique_ptr<Slots>(new Slots(std::move(root), *std::move(lock), n_slots));
+    }
   }
-  // The boxes' users pass through it, and can list nothing.
-  if (chmod(root.c_str(), 0711) != 0) {
-    return fail(ErrorKind::io, "{}: {}", root, strerror(errno));
-  }
-  return std::unique_ptr<Slots>(new Slots(std::move(root), n_slots));
+  return fail(ErrorKind::io, "{}: folders for boxes vanish as soon as they are made", tmp);
 }
 
 Slots::~Slots() { (void)remove_folder(root_); }

@@ -13,12 +13,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sandbox/owned_descriptor.h"
 
 namespace jiang {
 
 class Slots {
  public:
-  // Folders lie below a fresh folder in the system's place for temporary files.
+  // Folders lie below a fresh folder in the system's place for temporary files. It stays locked
+  // while we live; those of our user's processes that were killed are removed.
   static Result<std::unique_ptr<Slots>> create(int n_slots);
   ~Slots();
 
@@ -45,11 +47,13 @@ class Slots {
   Result<std::unique_ptr<Slot>> take();
 
  private:
-  Slots(std::string root, int n_slots) : root_(std::move(root)), is_taken_(n_slots, false) {}
+  Slots(std::string root, OwnedDescriptor lock, int n_slots)
+      : root_(std::move(root)), lock_(std::move(lock)), is_taken_(n_slots, false) {}
   void give_back(int index);
 
   const std::string root_;
-  std::mutex mutex_;  // guards is_taken_
+  const OwnedDescriptor lock_;  // root_, open and locked (flock)
+  std::mutex mutex_;            // guards is_taken_
   std::condition_variable given_back_;
   std::vector<bool> is_taken_;
 };

@@ -94,6 +94,7 @@ void Admission::grant() {
       ++account.n_running;
       ++n_running_;
       best->has_slot_ = true;
+      best->is_only_one_ = account.n_running == 1;
       started_[best->number_] = now_seconds();
       granted.push_back(std::move(best->on_slot_));
     }

@@ -41,6 +41,8 @@ class Admission : public std::enable_shared_from_this<Admission> {
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
     int32_t position() const;  // 0: has a slot; n: the n-th in the queue, about
+    // When it got its slot, its account had no other answer under way.
+    bool is_only_one() const { return is_only_one_; }
     // What the account has used: its prompt's tokens that were computed, and its answer's.
     void charge(int64_t tokens);
 
@@ -50,6 +52,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
     const std::string account_;
     std::function<void()> on_slot_;
     bool has_slot_ = false;
+    bool is_only_one_ = false;
     uint64_t number_ = 0;
   };
 

@@ -52,7 +52,7 @@ class Answering final : public std::enable_shared_from_this<Answering> {
     std::vector<std::unique_ptr<ChatStream>> streams = {};
     std::optional<ApiError> error = {};
   };
-  void start(ModelLease lease);
+  void start(ModelLease lease, bool goes_first);
   void on_started(Started started);
   void pump();
   bool pump_one(int32_t choice, std::string& out);
@@ -130,7 +130,8 @@ void Answering::on_model(Result<ModelLease> lease) {
 
 void Answering::on_slot() {
   if (is_over_) return;
-  context_.workers.post([self = shared_from_this(), lease = lease_] { self->start(lease); });
+  context_.workers.post([self = shared_from_this(), lease = lease_,
+                         goes_first = ticket_->is_only_one()] { self->start(lease, goes_first); });
 }
 
 std::function<void()> Answering::notifier() {
@@ -147,7 +148,7 @@ std::function<void()> Answering::notifier() {
 }
 
 // On a worker; the strand does not touch the job's requests meanwhile.
-void Answering::start(ModelLease lease) {
+void Answering::start(ModelLease lease, bool goes_first) {
   auto started = std::make_shared<Started>();
   started->lease = std::move(lease);
   LoadedModelEntry& model = *started->lease;
@@ -160,6 +161,8 @@ void Answering::start(ModelLease lease) {
   for (size_t i = 0; !error && i < job_.requests.size(); ++i) {
     ChatRequest request = job_.requests[i];
     request.notify = notifier();
+    request.user = account_;
+    request.goes_first = goes_first;
     auto stream = model.backend().start(std::move(request));
     if (stream) {
       started->streams.push_back(*std::move(stream));

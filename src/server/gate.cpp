@@ -134,7 +134,11 @@ Result<Gate> Gate::create(GateOptions options, RouteTable routes) {
 }
 
 Gate::Gate(GateOptions options, RouteTable routes, std::vector<Network> proxies)
-    : options_(std::move(options)), routes_(std::move(routes)), proxies_(std::move(proxies)) {}
+    : options_(std::move(options)),
+      routes_(std::move(routes)),
+      proxies_(std::move(proxies)),
+      requests_(std::make_unique<RateLimit>(options_.requests_per_minute)),
+      wrong_keys_(std::make_unique<RateLimit>(options_.wrong_keys_per_minute)) {}
 
 bool Gate::is_trusted(std::string_view address) const {
   const auto bytes = address_bytes(address);
@@ -319,10 +323,17 @@ std::optional<HttpResponse> Gate::authorize(HttpRequest& request, const Route& r
 
   // Where no key exists, programs still send one: clients insist on it.
   if (has_keys && !credentials.key.empty() && !credentials.is_malformed) {
+    if (const int seconds = wrong_keys_->wait(request.address); seconds > 0) {
+      return refuse({.status = 429,
+                     .message = "too many keys that are not valid came from your address",
+                     .code = "rate_limit_exceeded",
+                     .retry_after = seconds});
+    }
     auto caller = authenticator.of_key(credentials.key);
     if (!caller) return refuse(api_error(caller.error()));
     if (*caller) request.caller = **caller;
     is_key_wrong = !caller->has_value();
+    if (is_key_wrong) wrong_keys_->take(request.address);
   } else if (!credentials.session.empty()) {
     auto caller = authenticator.of_session(credentials.session);
     if (!caller) return refuse(api_error(caller.error()));
@@ -361,6 +372,15 @@ std::optional<HttpResponse> Gate::authorize(HttpRequest& request, const Route& r
     return refuse({.status = 403,
                    .message = "only the server's own page may do this with a session",
                    .code = "foreign_origin"});
+  }
+  if (route.access != Access::open && changes_something(request.method)) {
+    if (const int seconds = requests_->take(request.caller.account(request.address)); seconds > 0) {
+      return refuse(
+          {.status = 429,
+           .message = fmt::format("more than {} requests a minute", options_.requests_per_minute),
+           .code = "rate_limit_exceeded",
+           .retry_after = seconds});
+    }
   }
   return std::nullopt;
 }

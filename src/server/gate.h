@@ -1,9 +1,10 @@
 // Gate: what every request passes before a byte of its body is read: target, Host, Origin, route,
 // content type, and who asks. One place for all dialects and all spellings of a path.
 //
-// Const after construction; any thread.
+// Const after construction but for the counts of its limits; any thread.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "server/errors.h"
 #include "server/http.h"
 #include "server/http_text.h"
+#include "server/rate_limit.h"
 #include "server/route.h"
 
 namespace jiang {
@@ -25,6 +27,8 @@ struct GateOptions {
   std::vector<std::string> allow_origins = {};  // further pages that may call us; "*": any
   // Addresses and networks ("10.0.0.0/8") whose X-Forwarded-* are believed.
   std::vector<std::string> trusted_proxies = {};
+  int requests_per_minute = 0;     // of an account, all that only read aside; 0: no limit
+  int wrong_keys_per_minute = 60;  // of an address; beyond, no key of it is looked up
 };
 
 struct Credentials {
@@ -70,6 +74,8 @@ class Gate {
   GateOptions options_;
   RouteTable routes_;
   std::vector<Network> proxies_;
+  std::unique_ptr<RateLimit> requests_;
+  std::unique_ptr<RateLimit> wrong_keys_;
 };
 
 }  // namespace jiang

@@ -1,16 +1,27 @@
 #include "server/login.h"
 
 #include "server/errors.h"
+#include "server/rate_limit.h"
 
 namespace jiang {
 namespace {
 
-HttpResponse log_in(Storage& storage, const HttpRequest& request) {
+constexpr int kWrongLinksPerMinute = 20;  // of an address
+
+HttpResponse log_in(Storage& storage, RateLimit& wrong_links, const HttpRequest& request) {
+  if (const int seconds = wrong_links.wait(request.address); seconds > 0) {
+    return error_response(ApiDialect::jiang,
+                          {.status = 429,
+                           .message = "too many links that are not valid came from your address",
+                           .code = "rate_limit_exceeded",
+                           .retry_after = seconds});
+  }
   const auto token = request.query_value("token");
   if (!token || token->empty() || token->size() > 200)
     return error_response(ApiDialect::jiang, bad_request("the link has no token", "token"));
   auto session = storage.users().log_in(*token);
   if (!session) {
+    wrong_links.take(request.address);
     return error_response(
         ApiDialect::jiang,
         {.status = 401, .message = session.error().message, .code = "link_invalid"});
@@ -31,8 +42,11 @@ std::string session_cookie(const std::string& session, bool is_secure) {
 }
 
 std::vector<Route> login_routes(Storage& storage) {
+  const auto wrong_links = std::make_shared<RateLimit>(kWrongLinksPerMinute);
   return {{"GET", "/login", Access::open,
-           answer_with([&storage](const HttpRequest& request) { return log_in(storage, request); }),
+           answer_with([&storage, wrong_links](const HttpRequest& request) {
+             return log_in(storage, *wrong_links, request);
+           }),
            ApiDialect::jiang}};
 }
 

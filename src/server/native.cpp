@@ -87,10 +87,20 @@ void detokenize(ServerContext& context, const RequestPtr& request, const Respond
              });
 }
 
+// No step takes so long, not even where the machine swaps: whoever watches us may start us anew.
+constexpr double kStuckSeconds = 120;
+
 HttpResponse ready(const ServerContext& context) {
-  const bool is_ready = !context.models.default_model().empty();
+  bool is_ready = !context.models.default_model().empty();
   Json body = {{"status", is_ready ? "ready" : "no model"}};
   if (!is_ready) body["hint"] = "install one with 'jiang pull', or start 'jiang serve MODEL'";
+  for (const ModelStatus& model : context.models.list()) {
+    if (model.stats.seconds_in_step < kStuckSeconds) continue;
+    body = {{"status", "stuck"},
+            {"hint", fmt::format("a step of {} has taken {:.0f} s; restart the server", model.name,
+                                 model.stats.seconds_in_step)}};
+    is_ready = false;
+  }
   return {.status = is_ready ? 200 : 503, .body = to_string(body)};
 }
 

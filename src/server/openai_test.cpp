@@ -94,6 +94,16 @@ TEST(OpenAiChat, LengthIsTold) {
   EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
 }
 
+TEST(OpenAiChat, IgnoreEosGoesOnWhereTheModelWouldEnd) {
+  TestServer s;
+  s.start();
+  s.script("hello", user_says("hi"));
+  const Json asked = {{"max_tokens", 9}, {"ignore_eos", true}};
+  const auto body = json_of(s.post("/v1/chat/completions", chat_body(asked)));
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 9);
+}
+
 TEST(OpenAiChat, ManyChoicesShareOnePrefill) {
   TestServer s;
   s.start();
@@ -612,6 +622,10 @@ TEST(Native, HealthReadyMetricsAndSlots) {
   s.post("/v1/chat/completions", chat_body());
   EXPECT_EQ(json_of(s.get("/health"))["status"], "ok");
   EXPECT_EQ(json_of(s.get("/ready"))["status"], "ready");
+  s.models->seconds_in_step = 500;
+  EXPECT_EQ(s.get("/ready").status, 503);
+  EXPECT_EQ(json_of(s.get("/ready"))["status"], "stuck");
+  s.models->seconds_in_step = 0;
   const auto metrics = s.get("/metrics");
   EXPECT_TRUE(metrics.has("content-type: text/plain; version=0.0.4"));
   EXPECT_THAT(metrics.body, HasSubstr("jiang_answers_total 1\n"));

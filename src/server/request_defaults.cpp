@@ -23,6 +23,7 @@ void add_sampling(const ModelDefaults& defaults, const SamplingFields& given, si
                   ChatRequest& request) {
   request.sampling = given.over(defaults.sampling);
   request.adapters = given.adapters();
+  request.ignore_eos = given.ignore_eos;
   if (request.sampling.seed) *request.sampling.seed += choice;
   request.stop = given.stop.empty() ? defaults.stop : given.stop;
   if (request.max_tokens < 0) request.max_tokens = defaults.max_tokens;

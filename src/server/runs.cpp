@@ -105,13 +105,19 @@ Runs::~Runs() { shut_down(); }
 
 std::string Runs::new_id() { return random_token(15); }
 
-Status Runs::may_start(const std::string& user_id) {
+int32_t Runs::n_running(const std::string& user_id) {
   const std::lock_guard lock(mutex_);
   int32_t running = 0;
   for (const auto& [id, run] : runs_) {
     const std::lock_guard run_lock(run->mutex);
     running += run->plan.user_id == user_id && run->phase != Run::Phase::over;
   }
+  return running;
+}
+
+Status Runs::may_start(const std::string& user_id) {
+  const int32_t running = n_running(user_id);
+  const std::lock_guard lock(mutex_);
   if (is_shutting_down_) return fail(ErrorKind::cancelled, "the server is going down");
   if (running < options_.max_per_user) return ok();
   return fail(ErrorKind::too_large, "{} answers are being written already, at most {} at once",
@@ -160,6 +166,8 @@ void Runs::begin(const RunPtr& run) {
   add_prompt_defaults((*lease)->defaults(), request);
   const Status settled = add_settings((*lease)->defaults(), run->plan.settings, request);
   JIANG_CHECK(settled, "settings of a run are checked before it starts");
+  request.user = run->plan.user_id;
+  request.goes_first = n_running(run->plan.user_id) == 1;
   request.notify = [this, weak = std::weak_ptr<Run>(run)] {
     if (const RunPtr notified = weak.lock()) wake(notified);
   };

@@ -95,6 +95,7 @@ class Runs {
   using RunPtr = std::shared_ptr<Run>;
 
   RunPtr find(const std::string& id, const std::string& user_id);
+  int32_t n_running(const std::string& user_id);
   std::vector<RunPtr> all_runs();
   void begin(const RunPtr& run);
   Result<std::shared_ptr<ChatStream>> open_stream(const RunPtr& run, const ModelLease& lease,

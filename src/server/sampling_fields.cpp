@@ -40,6 +40,7 @@ void SamplingFields::fields(Fields& f) {
   f.integer("seed", seed, INT64_MIN, INT64_MAX);
   f.object("logit_bias", logit_bias);
   f.texts("stop", stop, 4);
+  f.flag("ignore_eos", ignore_eos);
   f.list("lora", lora);
   for (const Json& part : lora) {
     if (!is_adapter(part)) {

@@ -22,6 +22,7 @@ struct SamplingFields {
   std::optional<int64_t> seed = {};
   Json logit_bias = {};  // {"id": bias}
   std::vector<std::string> stop = {};
+  bool ignore_eos = false;  // the answer goes on where the model would end it
   Json lora = {};  // [{"id": 0, "scale": 0.5}]: which of the model's adapters, and how much of each
 
   void fields(Fields& f);  // by OpenAI's names and ranges

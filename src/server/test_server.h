@@ -114,6 +114,7 @@ class FakeManager final : public ModelManager {
     status.provider = "local";
     status.loaded = true;
     status.stats = fake->engine()->stats();
+    if (seconds_in_step > 0) status.stats.seconds_in_step = seconds_in_step;
     ModelStatus other{.name = "org/slow:tag"};
     other.provider = "local";
     return {status, other};
@@ -126,6 +127,7 @@ class FakeManager final : public ModelManager {
     changed.notify_all();
   }
 
+  std::atomic<double> seconds_in_step = 0;  // more: what its engine is said to have taken
   const std::shared_ptr<FakeEntry> fake;
   const std::shared_ptr<FakeEntry> slow;
   const std::shared_ptr<ScriptedEntry> scripted = std::make_shared<ScriptedEntry>();
@@ -142,7 +144,10 @@ struct TestServer {
   std::unique_ptr<FakeManager> models;
   std::unique_ptr<Server> server;
 
-  TestServer() { options.http.port = 0; }
+  TestServer() {
+    options.http.port = 0;
+    options.gate.wrong_keys_per_minute = 0;  // tests try many
+  }
   ~TestServer() {
     if (models) models->let_load();
   }

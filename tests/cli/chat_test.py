@@ -98,8 +98,12 @@ class Chat(Case):
         terminal.prompt()
         self.leave(terminal)
         saved = json.load(open(path))
-        self.assertEqual(saved["system"], "be kind")
+        # The page's own export: what is said here can go on there, and the other way round.
+        self.assertEqual(saved["format"], "jiang.conversation")
+        self.assertEqual(saved["conversation"]["settings"], {"system": "be kind"})
         self.assertEqual([m["role"] for m in saved["messages"]], ["user", "assistant"])
+        self.assertEqual(saved["messages"][1]["parent"], saved["messages"][0]["id"])
+        self.assertEqual(saved["conversation"]["leaf"], saved["messages"][1]["id"])
 
         terminal = self.start()
         terminal.type(f"/load {path}\r")
@@ -110,6 +114,33 @@ class Chat(Case):
         terminal.expect("/no/such/file: ")
         terminal.prompt()
         self.leave(terminal)
+
+    def test_loads_the_branch_that_the_page_showed(self):
+        def message(id, parent, role, content):
+            return {"id": id, "parent": parent, "role": role, "content": content}
+        path = os.path.join(scratch, "page.json")
+        one = {"format": "jiang.conversation", "version": 1,
+               "conversation": {"id": "c", "leaf": "b", "settings": {"system": "be brief"}},
+               "messages": [message("q", "", "user", "hello"), message("a", "q", "assistant", "no"),
+                            message("b", "q", "assistant", "yes")]}
+        json.dump([one, one], open(path, "w"))
+        loop = os.path.join(scratch, "loop.json")
+        one = dict(one, messages=[message("b", "b", "user", "hello")])
+        json.dump(one, open(loop, "w"))
+        again = os.path.join(scratch, "again.json")
+        terminal = self.start()
+        terminal.type(f"/load {path}\r")
+        terminal.expect("loaded 2 messages")
+        terminal.expect("1 more in it were left alone")
+        terminal.type(f"/load {loop}\r")
+        terminal.expect("a message is its own ancestor")
+        terminal.type(f"/save {again}\r")
+        terminal.expect("saved 2 messages")
+        terminal.prompt()
+        self.leave(terminal)
+        saved = json.load(open(again))
+        self.assertEqual([m["content"] for m in saved["messages"]], ["hello", "yes"])
+        self.assertEqual(saved["conversation"]["settings"], {"system": "be brief"})
 
     def test_several_lines(self):
         path = os.path.join(scratch, "lines.json")

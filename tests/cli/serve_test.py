@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import shutil
 import signal
 import ssl
@@ -189,6 +190,52 @@ class Serve(Case):
                 time.sleep(0.02)
             self.assertEqual((slots["active"], slots["models"][0]["running"],
                               slots["models"][0]["waiting"], slots["models"][0]["queued"]), (0, 0, 0, 0))
+
+    def test_without_descriptors_callers_are_shed_and_the_rest_goes_on(self):
+        with Server(tiny_model(), "--port", 0) as server:
+            server.ask("POST", "/v1/chat/completions", chat(max_tokens=1))
+            pid = server.process.pid
+            most = len(os.listdir(f"/proc/{pid}/fd")) + 10
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+            callers = [server.connect(timeout=20) for _ in range(40)]
+            answered = 0
+            for caller in callers:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    caller.request("GET", "/health")
+                    answered += caller.getresponse().status == 200
+            self.assertGreater(answered, 0)
+            self.assertLess(answered, 40)
+            for caller in callers:
+                caller.close()
+
+            def is_well():
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    return server.ask("POST", "/v1/chat/completions", chat(max_tokens=4))[0] == 200
+                return False
+
+            deadline = time.monotonic() + 30
+            while not is_well():
+                self.assertLess(time.monotonic(), deadline)
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_machine_that_sleeps_in_an_answer_goes_on_with_it(self):
+        with Server(tiny_model(), "--port", 0) as server:
+            body = chat(max_tokens=200)
+            alone = server.ask("POST", "/v1/chat/completions", body)[1]["choices"][0]["message"]["content"]
+            connection = server.connect()
+            connection.request("POST", "/v1/chat/completions", json.dumps({**body, "stream": True}))
+            answer = connection.getresponse()
+            first = answer.readline()
+            server.process.send_signal(signal.SIGSTOP)
+            while open(f"/proc/{server.process.pid}/stat").read().rsplit(")", 1)[1].split()[0] != "T":
+                pass
+            server.process.send_signal(signal.SIGCONT)
+            lines = (first + answer.read()).decode().splitlines()
+            events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+            text = "".join(e["choices"][0]["delta"].get("content") or "" for e in events if e["choices"])
+            self.assertEqual(text, alone)
+            self.assertEqual(lines[-2], "data: [DONE]")
+            connection.close()
 
     def test_a_key_closes_the_door_and_opens_it(self):
         with Server(tiny_model(), "--port", 0, "--new-key", "laptop") as server:

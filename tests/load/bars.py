@@ -8,6 +8,7 @@ should be; the exit code is 0 when all hold. The model is made here: random weig
 """
 import argparse
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ import re
 import selectors
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -133,8 +135,11 @@ def idle(args):
     server = Server(args.binary, args.model, "--max-connections", 4 * n + 100, "--max-connections-per-address",
                     4 * n + 100, "--queue", 2 * n, "--parallel", 1)
     before = server.memory()
-    blockers = [threading.Thread(target=lambda: server.ask("/v1/chat/completions", chat("block", max_tokens=6000)),
-                                 daemon=True) for _ in range(2)]
+    def block():
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the server ends under it
+            server.ask("/v1/chat/completions", chat("block", max_tokens=6000))
+
+    blockers = [threading.Thread(target=block, daemon=True) for _ in range(2)]
     for blocker in blockers:
         blocker.start()
     sockets = []
@@ -223,18 +228,19 @@ def fair(args):
     def ask_light(i):
         return stream(server, chat(f"light {i} " + "word " * 40, max_tokens=8), light)[0]
 
-    alone = [ask_light(i) for i in range(12)]
+    alone = [ask_light(i) for i in range(40)]
     done = threading.Event()
 
     def heavy(seed):
-        while not done.is_set():
-            stream(server, chat(f"heavy {seed} {time.monotonic()} " + "word " * 100, max_tokens=100))
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):  # it ends under us
+            while not done.is_set():
+                stream(server, chat(f"heavy {seed} {time.monotonic()} " + "word " * 100, max_tokens=100))
 
     threads = [threading.Thread(target=heavy, args=(i,), daemon=True) for i in range(40)]
     for thread in threads:
         thread.start()
     time.sleep(3)
-    beside = [ask_light(100 + i) for i in range(12)]
+    beside = [ask_light(100 + i) for i in range(40)]
     done.set()
     ratio = percentile(beside, 95) / percentile(alone, 95)
     verdict("fair", ratio <= 2, f"a light user's first token, p95: {percentile(alone, 95) * 1000:.0f} ms alone, "
@@ -258,15 +264,23 @@ def stop(args):
 
 
 def throughput(args):
+    """Answers of 256 tokens on both sides: the engine's benchmark reads no prompts, ours are short beside that.
+    In turn, five times; the median ratio."""
+    n = 256
+    ratios, served, alone = [], [], []
     server = Server(args.binary, args.model)
-    load = server.bench("--clients", 8, "--seconds", 30, "-n", 64, "--prompt-words", 4)
+    for _ in range(5):
+        load = server.bench("--clients", 8, "--seconds", 12, "-n", n, "--ignore-eos", "--prompt-words", 4)
+        bench = json.loads(subprocess.run([args.binary, "bench", args.model, "--batch", "8", "-p", "0", "-n", str(n),
+                                           "--json"], capture_output=True, text=True, check=True).stdout)
+        served.append(load["tokens_per_second"])
+        alone.append(bench["decode"]["tokens_per_second"])
+        ratios.append(served[-1] / alone[-1])
     server.stop()
-    bench = json.loads(subprocess.run([args.binary, "bench", args.model, "--batch", "8", "-p", "0", "-n", "64",
-                                       "--json"], capture_output=True, text=True, check=True).stdout)
-    limit = bench["decode"]["tokens_per_second"]
-    verdict("throughput", load["tokens_per_second"] >= 0.9 * limit,
-            f"8 clients: {load['tokens_per_second']:.1f} tokens/s, the engine's batch of 8: {limit:.1f} "
-            f"({100 * load['tokens_per_second'] / limit:.0f} %, at least 90)")
+    ratio = statistics.median(ratios)
+    verdict("throughput", ratio >= 0.9,
+            f"8 clients: {statistics.median(served):.1f} tokens/s, the engine's batch of 8: "
+            f"{statistics.median(alone):.1f} ({100 * ratio:.0f} %, at least 90)")
 
 
 BARS = {"equal": equal, "idle": idle, "overload": overload, "disconnects": disconnects, "fair": fair,
@@ -276,18 +290,20 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("bars", nargs="*", metavar="BAR", help=", ".join(BARS))
-    parser.add_argument("--shape", default="0.5b")
+    parser.add_argument("--shape", default="0.5b", help="of the random model (default 0.5b)")
+    parser.add_argument("--model", help="this one instead")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--disconnects", type=int, default=2000)
     parser.add_argument("--idle", type=int, default=1000)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     for bar in args.bars:
         if bar not in BARS:
             sys.exit(f"no bar {bar}; there are {', '.join(BARS)}")
     with tempfile.TemporaryDirectory() as folder:
-        args.model = os.path.join(folder, "model.gguf")
-        subprocess.run([args.binary, "dev", "make-model", "--arch", "qwen2", "--shape", args.shape, "--type",
-                        "q4_0", "-o", args.model], check=True, stderr=subprocess.DEVNULL)
+        if not args.model:
+            args.model = os.path.join(folder, "model.gguf")
+            subprocess.run([args.binary, "dev", "make-model", "--arch", "qwen2", "--shape", args.shape, "--type",
+                            "q4_0", "-o", args.model], check=True, stderr=subprocess.DEVNULL)
         for bar in args.bars or BARS:
             BARS[bar](args)
     sys.exit(len(failures) > 0)

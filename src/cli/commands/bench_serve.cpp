@@ -101,6 +101,7 @@ Result<int> run_bench_serve(const std::vector<std::string>& arguments) {
   options.number(plan.requests, "--requests", Range<int32_t>{1, 1 << 30}, "begin at most so many");
   options.number(plan.max_tokens, "-n,--max-tokens", Range<int32_t>{1, 1 << 20},
                  "of each answer (default 64)");
+  options.flag(plan.ignore_eos, "--ignore-eos", "answers have all their tokens");
   options.number(plan.prompt_words, "--prompt-words", Range<int32_t>{0, 100000}, "(default 32)");
   options.number(slo_first, "--slo-ttft", Range<float>{0, 1e9F},
                  "ms: answers that begin later do not count as good");

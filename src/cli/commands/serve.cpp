@@ -86,6 +86,7 @@ ServerOptions server_options(const ServeSettings& settings) {
   options.gate.allow_hosts = settings.allow_hosts;
   options.gate.allow_origins = settings.allow_origins;
   options.gate.trusted_proxies = settings.trusted_proxies;
+  options.gate.requests_per_minute = settings.requests_per_minute;
   options.admission.slots = settings.parallel;
   options.admission.reserve = std::max(1, settings.parallel / 4);
   options.admission.max_waiting = settings.queue;
