@@ -30,7 +30,7 @@ RateLimit::Bucket& RateLimit::refilled(const std::string& who) {
 
 int RateLimit::wait_of(const Bucket& bucket) const {
   if (bucket.left >= 1 - 1e-9) return 0;  // tenths that were added one by one
-  return std::max(1, static_cast<int>(std::ceil((1 - bucket.left) * 60 / per_minute_)));
+  return std::max(1, static_cast<int>(std::ceil((1 - bucket.left) * 60 / per_minute_ - 1e-6)));
 }
 
 int RateLimit::wait(const std::string& who) {

@@ -88,16 +88,18 @@ class StreamDecoder {
  public:
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool with_specials = false);
   // What comes goes on with the text of `prompt`: whether a first space is kept depends on it, and
-  // its last character may be in parts.
+  // its last character may be in parts. Parts that stay parts were the prompt's and are not told.
   void continue_after(std::span<const TokenId> prompt);
   std::string feed(TokenId id);
   std::string finish();
 
  private:
+  void drop_what_the_prompt_left();
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool with_specials_;
   bool first_ = true;
   std::string held_;
+  size_t n_of_prompt_ = 0;  // bytes of held_ that are the prompt's
 };
 
 }  // namespace jiang

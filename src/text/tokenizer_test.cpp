@@ -342,6 +342,21 @@ TEST(StreamDecoder, HoldsHalfACharacterBackAndEndsWithAReplacement) {
   EXPECT_EQ(decoder.finish(), "\xEF\xBF\xBD");
 }
 
+TEST(StreamDecoder, HalfACharacterOfThePromptIsCompletedOrLeftOut) {
+  const std::vector<TokenId> prompt = {'a', 0xE4, 0xB8};
+  StreamDecoder completed(byte_level());
+  completed.continue_after(prompt);
+  EXPECT_EQ(completed.feed(0xAD), "\xE4\xB8\xAD");
+  StreamDecoder other(byte_level());
+  other.continue_after(prompt);
+  EXPECT_EQ(other.feed('{'), "{") << "nothing of the prompt is told as the answer's";
+  EXPECT_EQ(other.feed(0xE4), "");
+  EXPECT_EQ(other.finish(), "\xEF\xBF\xBD") << "that half was the answer's own";
+  StreamDecoder ended(byte_level());
+  ended.continue_after(prompt);
+  EXPECT_EQ(ended.finish(), "");
+}
+
 // ---- hostile and damaged files (row B5)
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
