@@ -3,8 +3,9 @@
 #   ./test --e2e                   everything, on the real binary
 #   ./test --e2e mock [ARG...]     everything, on the stand-in of web/mock; ARG go to Playwright
 #   ./test --e2e smoke             the part that plain ./test runs, with types and unit tests
-#   ./test --e2e shots [FOLDER]    screenshots: desktop and phone, zh and en, light and dark
+#   ./test --e2e shots [FOLDER]    screenshots into docs/shots: desktop and phone, zh and en, light and dark
 #   ./test --e2e measure           sizes and timings
+#   ./test --e2e first             JIANG_URL=http://...: the first preset question, answered by that server
 # JIANG_URL=http://... takes screenshots and measures of a server that runs already.
 set -euo pipefail
 . tools/setup.sh
@@ -34,7 +35,8 @@ case "$word" in
     page
     browser --grep @smoke ;;
   mock) page; browser "$@" ;;
-  shots) page; "$NODE" tests/e2e/shots.mjs "${1:-build/web/shots}"; say "screenshots are in ${1:-build/web/shots}" ;;
+  shots) page; "$NODE" tests/e2e/shots.mjs "${1:-docs/shots}"; say "screenshots are in ${1:-docs/shots}" ;;
+  first) "$NODE" tests/e2e/first.mjs ;;
   measure) page; "$NODE" tests/e2e/measure.mjs ;;
   all) build_preset release jiang; JIANG_BIN=$PWD/build/release/jiang browser "$@" ;;
   *) fail "unknown word $word; the first lines of tests/e2e/run.sh list them" ;;

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { chromium } from '@playwright/test';
 import { startMock } from '../../web/mock/server.mjs';
 
-const folder = process.argv[2] ?? 'build/web/shots';
+const folder = process.argv[2] ?? 'docs/shots';
 mkdirSync(folder, { recursive: true });
 const mock = process.env.JIANG_URL ? null : await startMock({ pace: 4, prefillMs: 200 });
 const root = process.env.JIANG_URL ?? `http://127.0.0.1:${mock.address().port}/`;
