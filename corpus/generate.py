@@ -495,9 +495,9 @@ def plain(messages):
     return {"messages": [{"role": role, "content": text} for role, text in messages]}
 
 
-def with_system(messages, rng):
+def with_system(messages, rng, share=0.25):
     rows = plain(messages)["messages"]
-    if rng.random() < 0.25:
+    if rng.random() < share:
         rows.insert(0, {"role": "system", "content": SYSTEM})
     return {"messages": rows}
 
@@ -537,6 +537,13 @@ def main():
     more.rng.shuffle(answers)
     write_lines(out / "answers.jsonl",
                 [with_system(m, rng) if rng.random() < 0.4 else plain(m) for m in answers
+                 if not any(text in kept for role, text in m if role == "user")])
+    # For the third: fresh ones again, every second behind the system prompt that the page sends.
+    last = Writer(arguments.seed + 2)
+    page = last.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + last.openings(arguments.scale)
+    last.rng.shuffle(page)
+    write_lines(out / "page.jsonl",
+                [with_system(m, rng, 0.5) for m in page
                  if not any(text in kept for role, text in m if role == "user")])
     write_lines(out / "heldout.jsonl", held_out)
     write_lines(out / "dpo.jsonl", writer.dpo(arguments.seed, arguments.dpo))

@@ -18,7 +18,8 @@ once tokenizer "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.
 once pretrained "$jiang" train pretrain recipes/craftsman-pretrain.toml
 once sft-first "$jiang" train sft recipes/craftsman-sft.toml
 once sft "$jiang" train sft recipes/craftsman-answers.toml
-stages="pretrained sft-first sft"
+once page "$jiang" train sft recipes/craftsman-page.toml
+stages="pretrained sft-first sft page"
 if [ "${PREFERENCES:-0}" = 1 ]; then  # not part of the model that is shipped
   once pairs "$jiang" train pairs recipes/craftsman-pairs.toml
   once dpo "$jiang" train dpo recipes/craftsman-dpo.toml
