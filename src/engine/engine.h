@@ -54,9 +54,9 @@ struct Request {
   // decodes of others, and theirs wait for it.
   bool goes_first = false;
   // For readers that cannot wait: called after tokens or the finish were put into the stream (of
-  // tokens that come within 15 ms once), on the step thread, under no lock; the stream may have been
-  // read empty already. Must be quick and must not throw: post to a queue of your own, which then
-  // reads with next_within(0). May still be called, once, while the stream is being destroyed.
+  // tokens that come within 15 ms once), on the step thread, under no lock; the stream may have
+  // been read empty already. Must be quick and must not throw: post to a queue of your own, which
+  // then reads with next_within(0). May still be called, once, while the stream is being destroyed.
   std::function<void()> notify = {};
 };
 

@@ -1,6 +1,8 @@
 // The page's API through real HTTP on loopback, with a model that says what the test wants.
 #include "server/page_api.h"
 
+#include <future>
+
 #include "server/answer_request.h"
 #include "server/page_test.h"
 
@@ -321,6 +323,31 @@ TEST_F(PageTest, ALoginLinkWorksOnceAndKeysAreShownOnce) {
             "role");
   EXPECT_EQ(call("POST", "logout", Json::object()).status, 204);
   EXPECT_EQ(call("GET", "conversations").status, 401);
+}
+
+TEST_F(PageTest, AUserWhoIsRemovedIsOutAtOnceAndTheirStreamsEnd) {
+  models_.script.allow(0);
+  const std::string session = new_user("other");
+  const Reply chat = call_as(session, "POST", "conversations", Json::object());
+  ASSERT_EQ(chat.status, 201) << chat.body;
+  const std::string id = chat.json["id"];
+  const Reply asked =
+      call_as(session, "POST", "conversations/" + id + "/messages", {{"content", "hi"}});
+  ASSERT_EQ(asked.status, 201) << asked.body;
+  const std::string events = "runs/" + asked.json["run"].get<std::string>() + "/events?after=0";
+  auto reading = std::async(std::launch::async, [&] { return call_as(session, "GET", events); });
+  std::string user;
+  const Json users = call("GET", "users").json;
+  for (const Json& one : users["items"]) {
+    if (one["name"] == "other") user = one["id"];
+  }
+  ASSERT_NE(user, "");
+  EXPECT_EQ(call("DELETE", "users/" + user).status, 204);
+  const Reply read = reading.get();  // comes back although the model says nothing
+  if (read.status == 200) {          // or the user was gone before it began
+    EXPECT_THAT(read.body, HasSubstr("\"type\":\"done\""));
+  }
+  EXPECT_EQ(call_as(session, "GET", "conversations").status, 401);
 }
 
 TEST_F(PageTest, AgentsAreMadeChangedExportedAndImported) {
