@@ -254,6 +254,7 @@ class RemoteBackend final : public ChatBackend {
     TRY_STATUS(refuse(request.continues_last, "continuing the last message"));
     TRY_STATUS(refuse(!request.template_extra.is_null(), "a variable of the chat template"));
     TRY_STATUS(refuse(request.adapters.has_value(), "an adapter"));
+    TRY_STATUS(refuse(request.ignore_eos, "ignore_eos"));
     TRY_STATUS(refuse(!request.sampling.logit_bias.empty(), "logit_bias"));
     TRY_STATUS(check_sampling(provider_, request));
     if (!request.messages.is_array())

@@ -191,6 +191,9 @@ TEST(RemoteBackend, WhatCannotBeAskedIsRefused) {
   ChatRequest raw = f.request;
   raw.raw_text = "x";
   EXPECT_EQ(f.backend->start(raw).error().kind, ErrorKind::unsupported);
+  ChatRequest endless = f.request;
+  endless.ignore_eos = true;
+  EXPECT_THAT(f.backend->start(endless).error().message, HasSubstr("ignore_eos"));
   EXPECT_FALSE(f.backend->count_tokens(f.request));
   EXPECT_THAT(make_remote_backend({.provider = "nobody", .model = "m"}, f.client).error().message,
               HasSubstr("nobody"));

@@ -70,14 +70,17 @@ Result<std::unique_ptr<Slots>> Slots::create(int n_slots) {
                   strerror(errno));
     }
     auto lock = lock_folder(root, LOCK_EX);
-    if (!lock) continue;
+    if (!lock) {
+      rmdir(root.c_str());
+      continue;
+    }
     struct stat about = {};
     // The boxes' users pass through it, and can list nothing.
     if (fchmod(lock->get(), 0711) == 0 && stat(root.c_str(), &about) == 0) {
       return std::unique_ptr<Slots>(new Slots(std::move(root), *std::move(lock), n_slots));
     }
   }
-  return fail(ErrorKind::io, "{}: folders for boxes vanish as soon as they are made", tmp);
+  return fail(ErrorKind::io, "{}: a folder for boxes can be made there but not locked", tmp);
 }
 
 Slots::~Slots() { (void)remove_folder(root_); }
