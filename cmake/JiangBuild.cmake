@@ -14,18 +14,20 @@ if(JIANG_SANITIZE AND NOT JIANG_FUZZ)
   set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-Og -g1")
 endif()
 
-# ccache where it is installed; otherwise, as on a newcomer's machine, precompiled headers and several
-# files as one (unity): docs/decisions/0004. -DCCACHE=OFF builds as there.
-find_program(CCACHE ccache)
-if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-else()
+# Several files of a library are compiled as one (unity), with precompiled headers: docs/decisions/0004.
+# -DJIANG_JOIN=OFF compiles each file alone, which editing wants; `./test --alone` checks that it can be.
+option(JIANG_JOIN "compile several files as one, with precompiled headers" ON)
+if(JIANG_JOIN)
   set(JIANG_PRECOMPILE ON)
-endif()
-if(NOT CCACHE OR JIANG_SANITIZE)
   set(CMAKE_UNITY_BUILD ON)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
   add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+endif()
+find_program(CCACHE ccache)
+if(CCACHE)
+  # What ccache asks for where headers are precompiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 find_program(MOLD mold)
 if(MOLD AND NOT CMAKE_CROSSCOMPILING)
@@ -41,7 +43,7 @@ if(JIANG_WERROR)
 endif()
 # What g++ 12 finds by following values is often wrong inside the standard library (GCC bug 105651),
 # and is not kept back there when it is precompiled or instrumented: shown, but no error. All of it is
-# an error in a build with ccache, and whatever the language itself warns of is one everywhere.
+# an error where files are compiled alone, and whatever the language itself warns of is one everywhere.
 if((JIANG_SANITIZE OR JIANG_PRECOMPILE) AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   foreach(warning array-bounds dangling-pointer free-nonheap-object maybe-uninitialized nonnull restrict
                   stringop-overflow stringop-overread uninitialized use-after-free)

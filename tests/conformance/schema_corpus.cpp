@@ -5,7 +5,8 @@
 #include <filesystem>
 #include <set>
 
-#include "text/json_schema_parts.h"
+#include "tests/support/grammar_text.h"
+#include "text/grammar.h"
 
 namespace jiang {
 namespace {
