@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <linux/futex.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,9 +55,19 @@ struct alignas(64) Gate {
   }
 };
 
+// Of the calling thread alone: niceness is a thread's in Linux. Being nicer is always allowed.
+void add_niceness(int niceness) {
+  if (niceness <= 0) return;
+  const auto self = static_cast<id_t>(::syscall(SYS_gettid));
+  ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + niceness);
+}
+
 }  // namespace
 
 struct ThreadPool::State {
+  explicit State(int nicer) : niceness(nicer) {}
+
+  const int niceness;
   std::mutex turn;  // one run() at a time
   Gate started;     // counts runs
   Gate finished;    // counts workers that finished the current run, over all runs
@@ -76,6 +87,7 @@ struct ThreadPool::State {
   }
 
   void worker_loop(int thread) {
+    add_niceness(niceness);
     for (uint32_t run = 0;; ++run) {
       started.wait_while_equal(run);
       if (stopping.load()) return;
@@ -85,7 +97,7 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int n_threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int n_threads, int niceness) : state_(std::make_unique<State>(niceness)) {
   JIANG_CHECK(n_threads >= 1, "a pool has at least one thread");
   for (int thread = 1; thread < n_threads; ++thread) {
     state_->workers.emplace_back([state = state_.get(), thread] { state->worker_loop(thread); });
@@ -99,6 +111,8 @@ ThreadPool::~ThreadPool() {
 }
 
 int ThreadPool::size() const { return static_cast<int>(state_->workers.size()) + 1; }
+
+void ThreadPool::join_in_niceness() const { add_niceness(state_->niceness); }
 
 void ThreadPool::run(FunctionRef<void(int thread)> work) {
   const std::lock_guard turn(state_->turn);

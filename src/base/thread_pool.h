@@ -12,13 +12,17 @@ namespace jiang {
 
 class ThreadPool {
  public:
-  // `n_threads` >= 1 counts the caller: ThreadPool(1) starts no thread.
-  explicit ThreadPool(int n_threads);
+  // `n_threads` >= 1 counts the caller: ThreadPool(1) starts no thread. `niceness` is added to that
+  // of the threads started (nice(2)): where others have short work to do, they go first.
+  explicit ThreadPool(int n_threads, int niceness = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const;
+
+  // Adds the pool's niceness to the calling thread's, once, for one that spends its life in run().
+  void join_in_niceness() const;
 
   // Calls work(thread) once for every thread in [0, size()), the caller being thread 0, and returns
   // when all have finished. Callers on several threads take turns. The first exception is rethrown.

@@ -1,7 +1,12 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <stdexcept>
 #include <thread>
@@ -43,6 +48,24 @@ TEST(ThreadPool, AnExceptionReachesTheCallerAndThePoolLivesOn) {
   std::atomic<int> calls{0};
   pool.run([&](int) { ++calls; });
   EXPECT_EQ(calls, 3);
+}
+
+TEST(ThreadPool, ItsThreadsAreNicerByWhatItSaysAndItsCallerWhenAsked) {
+  const auto niceness_here = [] {
+    return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)));
+  };
+  const int before = niceness_here();
+  const int nicer = std::min(3, 19 - before);  // 19 is the nicest
+  ThreadPool pool(2, nicer);
+  std::array<int, 2> seen{};
+  std::thread([&] {  // nobody takes niceness back: not this test's thread
+    pool.run([&](int thread) { seen[static_cast<size_t>(thread)] = niceness_here(); });
+    EXPECT_EQ(seen[0], before);
+    EXPECT_EQ(seen[1], before + nicer);
+    pool.join_in_niceness();
+    EXPECT_EQ(niceness_here(), before + nicer);
+  })
+      .join();
 }
 
 TEST(ThreadPool, CallersOnSeveralThreadsTakeTurns) {

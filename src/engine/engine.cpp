@@ -96,7 +96,10 @@ StepEngine::StepEngine(std::shared_ptr<const Model> model, ThreadPool& pool,
         std::make_unique<StepRunner>(*model_, *states_, *scheduler_, work_, plan_.context, sizes);
   }
   publish_stats();
-  thread_ = std::thread([this] { loop(); });
+  thread_ = std::thread([this] {
+    compute_.join_in_niceness();
+    loop();
+  });
 }
 
 StepEngine::~StepEngine() {

@@ -81,6 +81,10 @@ struct Slot {
   }
 };
 
+// Reading a request and writing a token are microseconds beside a step: they go first. Without it
+// a first token waited for the scheduler's slices (docs/decisions/0071).
+constexpr int kComputeNiceness = 4;
+
 // Shared with the leases, which may be the last to go.
 struct State {
   mutable std::mutex mutex;
@@ -94,7 +98,7 @@ class Manager final : public ModelManager {
   explicit Manager(ModelManagerOptions options, int threads, uint64_t budget)
       : options_(std::move(options)),
         budget_(budget),
-        pool_(threads),
+        pool_(threads, kComputeNiceness),
         janitor_([this] { unload_idle_ones(); }) {}
   ~Manager() override;
 
