@@ -14,7 +14,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   list(APPEND JIANG_ISA_FLAGS_avx512 -Wno-maybe-uninitialized -Wno-uninitialized)
 endif()
 set(JIANG_ISA_FLAGS_avx512vnni ${JIANG_ISA_FLAGS_avx512} -mavx512vnni)
-set(JIANG_ISA_LEVELS_x86_64 avx2 avx512 avx512vnni)
+set(JIANG_ISA_FLAGS_amx ${JIANG_ISA_FLAGS_avx512vnni} -mamx-tile -mamx-int8)
+set(JIANG_ISA_LEVELS_x86_64 avx2 avx512 avx512vnni amx)
 
 # What most files include and g++ is slowest to read.
 set(JIANG_HOT_HEADERS <algorithm> <filesystem> <functional> <map> <memory> <string> <thread> <vector>
@@ -28,7 +29,7 @@ function(jiang_library name)
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
 
-  foreach(isa avx2 avx512 avx512vnni)
+  foreach(isa avx2 avx512 avx512vnni amx)
     file(GLOB isa_sources CONFIGURE_DEPENDS ${folder}/${isa}/*.cpp)
     if(isa IN_LIST JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
       set_source_files_properties(${isa_sources} PROPERTIES
@@ -67,7 +68,7 @@ function(jiang_library name)
   if(JIANG_TESTS AND tests)
     jiang_test(${name}_test SOURCES ${tests} LINK jiang::${name} LABEL unit)
     if(ARG_EACH_ISA AND JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
-      foreach(isa scalar avx2)  # the test above ran at the best level
+      foreach(isa scalar avx2 avx512)  # the test above ran at the best level
         add_test(NAME ${name}_test_${isa} COMMAND ${name}_test --gtest_brief=1)
         set_tests_properties(${name}_test_${isa} PROPERTIES LABELS unit ENVIRONMENT JIANG_ISA=${isa})
       endforeach()

@@ -6,6 +6,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace jiang::kernels {
@@ -15,6 +17,7 @@ extern const Table kScalar;
 extern const Table kAvx2;
 extern const Table kAvx512;
 extern const Table kAvx512Vnni;
+extern const Table kAmx;
 extern const RowTable kAvx2Rows;
 extern const RowTable kAvx512Rows;
 #endif
@@ -23,11 +26,21 @@ namespace {
 
 // What each level adds, by Level.
 #if defined(__x86_64__)
-const Table* const kTables[kLevelCount] = {&kScalar, &kAvx2, &kAvx512, &kAvx512Vnni};
-const RowTable* const kRowTables[kLevelCount] = {&kScalarRows, &kAvx2Rows, &kAvx512Rows, nullptr};
+const Table* const kTables[kLevelCount] = {&kScalar, &kAvx2, &kAvx512, &kAvx512Vnni, &kAmx};
+const RowTable* const kRowTables[kLevelCount] = {&kScalarRows, &kAvx2Rows, &kAvx512Rows, nullptr,
+                                                 nullptr};
 #else
 const Table* const kTables[kLevelCount] = {&kScalar};
 const RowTable* const kRowTables[kLevelCount] = {&kScalarRows};
+#endif
+
+#if defined(__x86_64__)
+// The 8 KiB of tile registers of each thread are saved only for processes that have asked
+// (Documentation/arch/x86/xstate.rst): for all threads, from here on.
+bool may_use_tiles() {
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
 #endif
 
 // The highest level whose instructions the CPU has and whose registers the system saves.
@@ -46,7 +59,10 @@ Level cpu_level() {
   const bool has_avx512 =
       (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F DQ BW VL
   if (!has_avx512 || (xcr0 & 0xe6) != 0xe6) return Level::avx2;          // opmask and zmm state
-  return c >> 11 & 1 ? Level::avx512_vnni : Level::avx512;
+  if (!(c >> 11 & 1)) return Level::avx512;
+  const bool has_amx =
+      (d >> 24 & 1) && (d >> 25 & 1) && (xcr0 >> 17 & 3) == 3;  // TILE, INT8; state
+  return has_amx && may_use_tiles() ? Level::amx : Level::avx512_vnni;
 #else
   return Level::scalar;
 #endif
@@ -55,6 +71,7 @@ Level cpu_level() {
 void overlay(Table& table, const Table& level) {
   for (int i = 0; i < kPackedCount; ++i) {
     if (level.matmul[i]) table.matmul[i] = level.matmul[i];
+    if (level.matmul_tiles[i]) table.matmul_tiles[i] = level.matmul_tiles[i];
   }
   if (level.quantize) table.quantize = level.quantize;
   if (level.read_bytes) table.read_bytes = level.read_bytes;
@@ -110,10 +127,12 @@ struct Choice {
     if (strcmp(wanted, "avx2") == 0) {
       level = Level::avx2;
     } else if (strcmp(wanted, "avx512") == 0) {
-      level = best == Level::avx512_vnni ? best : Level::avx512;
+      level = best >= Level::avx512_vnni ? Level::avx512_vnni : Level::avx512;
+    } else if (strcmp(wanted, "amx") == 0) {
+      level = Level::amx;
     } else if (strcmp(wanted, "scalar") != 0) {
-      snprintf(error, sizeof error, "JIANG_ISA=%.40s: no such level; it is scalar, avx2 or avx512",
-               wanted);
+      snprintf(error, sizeof error,
+               "JIANG_ISA=%.40s: no such level; it is scalar, avx2, avx512 or amx", wanted);
       return;
     }
     if (level > best) {
@@ -139,7 +158,7 @@ Level level() { return choice().chosen; }
 const char* isa_error() { return choice().error[0] ? choice().error : nullptr; }
 
 const char* level_name(Level level) {
-  static const char* const names[kLevelCount] = {"scalar", "avx2", "avx512", "avx512"};
+  static const char* const names[kLevelCount] = {"scalar", "avx2", "avx512", "avx512", "amx"};
   return names[static_cast<int>(level)];
 }
 

@@ -1,6 +1,6 @@
 // The kernels of one ISA level, as function pointers. table() is the best that this CPU can run:
-// scalar <- avx2 <- avx512 <- avx512_vnni, each overlaying the entries that it has.
-// JIANG_ISA=scalar|avx2|avx512 lowers it.
+// scalar <- avx2 <- avx512 <- avx512_vnni <- amx, each overlaying the entries that it has.
+// JIANG_ISA=scalar|avx2|avx512|amx lowers it.
 //
 // Contract of a kernel: raw pointers and sizes, no allocation, no threads, no errors; it asserts
 // its preconditions. Files in an ISA folder include <immintrin.h>, C headers, this and other plain
@@ -21,23 +21,26 @@ struct MatmulTile {
   int64_t out_stride;
   const void*
       x;  // integer kinds: ActivationBlock (cols / 32, n_tokens); float kinds: (cols, n_tokens)
-  const void* panels;   // the first panel, at the first k; 64-byte aligned
-  int64_t panel_bytes;  // from one panel to the next
-  int64_t cols;         // k of this call: all, or a slice of whole groups
-  int64_t n_rows;       // of these panels; the last panel may have fewer than 16
-  int32_t n_tokens;     // 1..16
-  bool resume;          // go on from the sums in `out`: a later slice of k
+  const void* panels;      // the first panel, at the first k; 64-byte aligned
+  int64_t panel_bytes;     // from one panel to the next
+  int64_t cols;            // k of this call: all, or a slice of whole groups
+  int64_t n_rows;          // of these panels; the last panel may have fewer than 16
+  int32_t n_tokens;        // 1..16; for matmul_tiles a multiple of 16
+  bool resume;             // go on from the sums in `out`: a later slice of k
+  int64_t tile_bytes = 0;  // matmul_tiles: of x, from one tile of 16 tokens to the next
 };
 typedef void (*MatmulKernel)(const MatmulTile* tile);
 
-// One entry per verb; nullptr: the level below serves. Every entry of the scalar table is set.
+// One entry per verb; nullptr: the level below serves. Every entry of the scalar table is set,
+// except matmul_tiles, which is for levels that gain from seeing many tokens at once.
 //
 // Integer kinds, at every level and for every n_tokens, and thus to the same bits:
 //   for each block, for each of its scales (one or two): S = exact integer dot product,
 //   acc = fma(float(S) * x.scale, d, acc), and with minimum acc = fma(x.sum, m, acc).
 // Float kinds: acc = fma(w[k], x[k], acc) for k = 0, 1, 2 ... (scalar x86: mul, then add).
 struct Table {
-  MatmulKernel matmul[kPackedCount];  // by Packed
+  MatmulKernel matmul[kPackedCount];             // by Packed
+  MatmulKernel matmul_tiles[kPackedCount] = {};  // the same for several full tiles of tokens
 
   // x (cols) of one token -> blocks[b * stride], b < cols / 32.
   void (*quantize)(ActivationBlock* blocks, int64_t stride, const float* x, int64_t cols);
@@ -55,14 +58,15 @@ enum class Level : uint8_t {
   avx2,         // AVX2 FMA F16C: Haswell 2013, Zen 2017
   avx512,       // + AVX-512 F BW VL DQ: Skylake-X 2017
   avx512_vnni,  // + VNNI: Cascade Lake 2019, Ice Lake 2019, Zen 4 2022
+  amx,          // + AMX-INT8 of Linux 5.16: Sapphire Rapids 2023
 };
-constexpr int kLevelCount = 4;
+constexpr int kLevelCount = 5;
 
 // Chosen once, at the first call: the CPU's best, lowered by JIANG_ISA.
 const Table& table();
 const RowTable& row_table();
 Level level();
-// "scalar", "avx2" or "avx512", as JIANG_ISA spells it.
+// "scalar", "avx2", "avx512" or "amx", as JIANG_ISA spells it.
 const char* level_name(Level level);
 // What is wrong with JIANG_ISA, as a sentence for main to print, or nullptr. With an error the
 // table is the CPU's best.

@@ -146,7 +146,7 @@ class MatmulKernelOf : public testing::TestWithParam<int> {
   }
 };
 
-const Level kLevels[] = {Level::avx2, Level::avx512, Level::avx512_vnni};
+const Level kLevels[] = {Level::avx2, Level::avx512, Level::avx512_vnni, Level::amx};
 
 TEST_P(MatmulKernelOf, IntegerKindsGiveTheSameBitsAtEveryLevel) {
   if (is_float_kind(kind())) return;
@@ -165,6 +165,60 @@ TEST_P(MatmulKernelOf, IntegerKindsGiveTheSameBitsAtEveryLevel) {
         expect_same(expected, run(kernel(level), kind(), panels, x, rows, cols, n_tokens, cols),
                     std::to_string(rows) + "x" + std::to_string(cols) + ", level " +
                         std::to_string(int(level)));
+      }
+    }
+  }
+}
+
+TEST_P(MatmulKernelOf, SeveralTilesOfTokensGiveTheBitsOfEachAlone) {
+  std::mt19937 random(11);
+  for (const Level level : kLevels) {
+    const Table* table = table_of(level);
+    const MatmulKernel matmul_tiles = table ? table->matmul_tiles[GetParam()] : nullptr;
+    if (!matmul_tiles) continue;
+    for (const int64_t rows : {5, 16, 64, 71, 140}) {
+      for (const int64_t blocks : {1, 8, 9, 23}) {
+        const int64_t cols = has_whole_groups() ? (blocks + 7) / 8 * 256 : blocks * kBlock;
+        const ScaleKind scale_kind = random() % 2 ? ScaleKind::ordinary : ScaleKind::extreme;
+        const AlignedBytes panels =
+            random_panels(kind(), (rows + 15) / 16, cols, scale_kind, random);
+        constexpr int kTiles = 3;
+        const int64_t tile_bytes = cols / kBlock * kTileTokens * 64;
+        AlignedBytes x(static_cast<size_t>(kTiles * tile_bytes));
+        std::vector<float> expected;
+        for (int i = 0; i < kTiles; ++i) {
+          const AlignedBytes one = random_activations(kind(), kTileTokens, cols, random);
+          std::memcpy(x.data.get() + i * tile_bytes, one.data.get(),
+                      static_cast<size_t>(tile_bytes));
+          const auto out =
+              run(kernel(Level::scalar), kind(), panels, one, rows, cols, kTileTokens, cols);
+          expected.insert(expected.end(), out.begin(), out.end());
+        }
+        std::vector<float> out(expected.size(), -7.0f);
+        MatmulTile tile = {.out = out.data(),
+                           .out_stride = rows + kGap,
+                           .x = x.data.get(),
+                           .panels = panels.data.get(),
+                           .panel_bytes = panel_bytes(kind(), cols),
+                           .cols = cols,
+                           .n_rows = rows,
+                           .n_tokens = kTiles * kTileTokens,
+                           .resume = false,
+                           .tile_bytes = tile_bytes};
+        const std::string what = std::to_string(rows) + "x" + std::to_string(cols);
+        matmul_tiles(&tile);
+        expect_same(expected, out, what);
+        // The second slice of k goes on from the sums of the first.
+        if (cols <= 256) continue;
+        std::fill(out.begin(), out.end(), -7.0f);
+        tile.cols = 256;
+        matmul_tiles(&tile);
+        tile.x = x.data.get() + 256 / kBlock * kTileTokens * 64;
+        tile.panels = panels.data.get() + panel_bytes(kind(), 256);
+        tile.cols = cols - 256;
+        tile.resume = true;
+        matmul_tiles(&tile);
+        expect_same(expected, out, what + " in slices");
       }
     }
   }

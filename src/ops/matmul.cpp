@@ -47,27 +47,37 @@ void add_bias(TensorView out, std::span<const float> bias, int64_t first_col, in
 void multiply(const Chunk& chunk, const PreparedActivations& x) {
   const PackedMatrix& weights = *chunk.projection->weights;
   const TensorView out = chunk.projection->out;
-  const auto kernel = kernels::table().matmul[static_cast<int>(weights.layout())];
+  const auto layout = static_cast<int>(weights.layout());
+  const auto kernel = kernels::table().matmul[layout];
+  const auto tiles_kernel = kernels::table().matmul_tiles[layout];
   const int64_t panel_bytes = kernels::panel_bytes(weights.layout(), weights.cols());
   const std::byte* panels = weights.data() + chunk.first / kPanelRows * panel_bytes;
   const int64_t row_bytes = bytes_per_row(x.kind, x.cols);
+  // Tokens [token, token + n) against columns [k, k + cols).
+  const auto multiply_tokens = [&](kernels::MatmulKernel with, int64_t token, int64_t n, int64_t k,
+                                   int64_t cols) {
+    const kernels::MatmulTile tile = {
+        .out = out.row(token) + chunk.first,
+        .out_stride = out.stride,
+        .x = x.data + token * row_bytes +
+             std::min<int64_t>(n, kTileTokens) * bytes_per_row(x.kind, k),
+        .panels = panels + kernels::panel_bytes(weights.layout(), k),
+        .panel_bytes = panel_bytes,
+        .cols = cols,
+        .n_rows = chunk.n,
+        .n_tokens = static_cast<int32_t>(n),
+        .resume = k > 0,
+        .tile_bytes = kTileTokens * row_bytes,
+    };
+    with(&tile);
+  };
+  const int64_t n_tiled = tiles_kernel ? x.rows / kTileTokens * kTileTokens : 0;
+  if (n_tiled > 0) multiply_tokens(tiles_kernel, 0, n_tiled, 0, x.cols);
   const int64_t slice = x.rows < kSliceTokens ? x.cols : kSlice;
   for (int64_t k = 0; k < x.cols; k += slice) {
-    for (int64_t token = 0; token < x.rows; token += kTileTokens) {
-      const int64_t n_tokens = std::min<int64_t>(kTileTokens, x.rows - token);
-      const kernels::MatmulTile tile = {
-          .out = out.row(token) + chunk.first,
-          .out_stride = out.stride,
-          .x = x.data + token * row_bytes + n_tokens * bytes_per_row(x.kind, k),
-          .panels = panels + kernels::panel_bytes(weights.layout(), k),
-          .panel_bytes = panel_bytes,
-          .cols = std::min(slice, x.cols - k),
-          .n_rows = chunk.n,
-          .n_tokens = static_cast<int32_t>(n_tokens),
-          .resume = k > 0,
-      };
-      kernel(&tile);
-    }
+    for (int64_t token = n_tiled; token < x.rows; token += kTileTokens)
+      multiply_tokens(kernel, token, std::min<int64_t>(kTileTokens, x.rows - token), k,
+                      std::min(slice, x.cols - k));
   }
   if (!chunk.projection->bias.empty()) add_bias(out, chunk.projection->bias, chunk.first, chunk.n);
 }
