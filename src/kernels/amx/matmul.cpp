@@ -18,26 +18,25 @@
 namespace jiang::kernels {
 namespace {
 
-// Weights of this many panels and one group of k are unpacked at once: 16 KiB of codes, in L1
-// beside the 8 KiB of a tile of activations that meets them all.
-constexpr int kPanels = 4;
+// Weights of this many panels and one group of k are unpacked at once: 32 KiB of codes, which stay
+// near while tiles of activations, 8 KiB each, meet them all. Of 2 to 16 panels this was the best.
+constexpr int kPanels = 8;
 
 constexpr bool has_two_scales(Packed kind) {
   return scales_of(kind) == Scales::k16 || scales_of(kind) == Scales::k16_min;
 }
-constexpr bool has_minimum(Packed kind) {
-  return scales_of(kind) == Scales::f16_min || scales_of(kind) == Scales::k32_min ||
-         scales_of(kind) == Scales::k16_min;
-}
+constexpr int halves(Packed kind) { return has_two_scales(kind) ? 2 : 1; }
 
 struct alignas(64) UnpackedPanel {
   __m512i codes[kGroupBlocks][8];  // signed
   BlockScales scales[kGroupBlocks];
 };
 
+typedef int32_t TileSums[kTileTokens][kPanelRows];
+
 struct alignas(64) Scratch {
   UnpackedPanel panels[kPanels];
-  int32_t sums[kGroupBlocks][2][kTileTokens][kPanelRows];  // by block, by half of a block
+  TileSums sums[kGroupBlocks * 2];  // by block, or by half of a block
 };
 
 // Tile registers: sums 0 and 1, activations 2 and 3, codes 4 and 5; odd ones for the second half.
@@ -75,15 +74,14 @@ JIANG_INLINE void multiply_tiles() {
 
 template <Packed kind>
 JIANG_INLINE void configure_tiles() {
-  constexpr int halves = has_two_scales(kind) ? 2 : 1;
   TileConfig config;
-  for (int half = 0; half < halves; ++half) {
+  for (int half = 0; half < halves(kind); ++half) {
     config.row_bytes[half] = kPanelRows * 4;
     config.rows[half] = kTileTokens;
-    config.row_bytes[2 + half] = kBlock / halves;
+    config.row_bytes[2 + half] = kBlock / halves(kind);
     config.rows[2 + half] = kTileTokens;
     config.row_bytes[4 + half] = kLineBytes;
-    config.rows[4 + half] = kBlock / halves / 4;
+    config.rows[4 + half] = kBlock / halves(kind) / 4;
   }
   __asm__ volatile("ldtilecfg %0" : : "m"(config));
 }
@@ -109,8 +107,8 @@ JIANG_INLINE void unpack_group(UnpackedPanel& to, const uint8_t* from, int n) {
 
 // sums[half] = the dot products of one block: 16 tokens from x on, 16 rows.
 template <Packed kind>
-JIANG_INLINE void multiply_block(int32_t (&sums)[2][kTileTokens][kPanelRows],
-                                 const ActivationBlock* x, const __m512i (&codes)[8]) {
+JIANG_INLINE void multiply_block(TileSums* sums, const ActivationBlock* x,
+                                 const __m512i (&codes)[8]) {
   load_tile<2>(x->q, sizeof(ActivationBlock));
   load_tile<4>(&codes[0], kLineBytes);
   multiply_tiles<0, 2, 4>();
@@ -125,8 +123,8 @@ JIANG_INLINE void multiply_block(int32_t (&sums)[2][kTileTokens][kPanelRows],
 
 // acc = fma(float(sums) * scale, d, acc), and the minimum's part: as avx512_vnni does it.
 template <Packed kind>
-JIANG_INLINE void add_scaled(__m512& acc, const int32_t (&sums)[2][kTileTokens][kPanelRows], int t,
-                             const BlockScales& scales, const ActivationBlock* x) {
+JIANG_INLINE void add_scaled(__m512& acc, const TileSums* sums, int t, const BlockScales& scales,
+                             const ActivationBlock* x) {
   const auto scaled = [&](int half) {
     return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(sums[half][t])),
                          _mm512_set1_ps(x->scale));
@@ -148,14 +146,14 @@ JIANG_INLINE void add_scaled(__m512& acc, const int32_t (&sums)[2][kTileTokens][
 template <Packed kind, int... t>
 JIANG_INLINE void multiply_panel(float* out, int64_t stride, __mmask16 rows, bool resume,
                                  const ActivationBlock* x, const UnpackedPanel& panel, int n,
-                                 int32_t (&sums)[kGroupBlocks][2][kTileTokens][kPanelRows],
-                                 Indices<t...>) {
-  for (int b = 0; b < n; ++b) multiply_block<kind>(sums[b], x + b * kTileTokens, panel.codes[b]);
+                                 TileSums* sums, Indices<t...>) {
+  for (int b = 0; b < n; ++b)
+    multiply_block<kind>(sums + b * halves(kind), x + b * kTileTokens, panel.codes[b]);
   __m512 acc[kTileTokens];
   ((acc[t] = resume ? _mm512_maskz_loadu_ps(rows, out + t * stride) : _mm512_setzero_ps()), ...);
   for (int b = 0; b < n; ++b, x += kTileTokens) {
     const BlockScales scales = panel.scales[b];
-    (add_scaled<kind>(acc[t], sums[b], t, scales, x + t), ...);
+    (add_scaled<kind>(acc[t], sums + b * halves(kind), t, scales, x + t), ...);
   }
   (_mm512_mask_storeu_ps(out + t * stride, rows, acc[t]), ...);
 }
