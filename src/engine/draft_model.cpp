@@ -11,15 +11,13 @@ namespace {
 
 // Steps that guessing may lose before its first pause.
 constexpr double kCredit = 2;
-// A guess's row in the model's step, in steps.
-constexpr double kRowPrice = 1.0 / 32;
 
 // A guess costs a pass over the draft's weights and a row of the model's. Never all that a right
 // guess gains: a draft as large as the model is not worth having, but it is not refused.
 GuessLength::Price price_of(const Model& draft, const Model& model) {
   const double pass = static_cast<double>(draft.bytes_per_token()) /
                       static_cast<double>(std::max<uint64_t>(1, model.bytes_per_token()));
-  return {.of_guess = std::min(pass + kRowPrice, 0.9), .credit = kCredit};
+  return {.of_guess = std::min(pass + GuessLength::kRow, 0.9), .credit = kCredit};
 }
 
 int32_t positions_of(const ModelConfig& config) {
@@ -51,6 +49,7 @@ DraftModel::DraftModel(const DraftModelOptions& options, std::unique_ptr<StatePo
     : draft_(options.draft),
       states_(std::move(states)),
       work_(options.pool, draft_->workspace_bytes(kMostReadRows, kMostGuessingRows)),
+      empty_(work_.ops().mark()),
       n_positions_(positions_of(draft_->config())),
       n_shared_ids_(std::min(draft_->config().vocab_size, options.model.config().vocab_size)),
       price_(price_of(*draft_, options.model)),
@@ -188,6 +187,7 @@ void DraftModel::forward() {
     }
     if (turn.is_read) wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
   }
+  work_.ops().release(empty_);  // what a pass that threw has left
   const Batch batch{.tokens = tokens_, .sequences = batch_, .wanted = wanted_};
   draft_->forward(batch, states_.get(), work_,
                   logits_.view().rows_from(0, static_cast<int64_t>(wanted_.size())));

@@ -82,6 +82,7 @@ class DraftModel final : public GuessSource {
   const std::shared_ptr<const Model> draft_;
   const std::unique_ptr<StatePool> states_;
   Workspace work_;
+  const size_t empty_;          // the mark of its arena
   const int32_t n_positions_;   // that the draft was trained for
   const int32_t n_shared_ids_;  // that both vocabularies have
   const GuessLength::Price price_;

@@ -309,6 +309,18 @@ TEST(DraftModel, ADraftWithBadNumbersMakesAnswersNoWorse) {
   }
 }
 
+TEST(DraftModel, AnExceptionOfTheDraftFailsTheStepAndTheNextGoesOn) {
+  Pair f;
+  f.draft->throw_at = 50;
+  f.start({.lookup = false});
+  Stream bad = f.greedy({1, 2, 50}, 10);
+  read_ids(bad);
+  EXPECT_EQ(bad.finish()->reason, FinishReason::error);
+  EXPECT_THAT(bad.finish()->error->message, HasSubstr("told to throw"));
+  Stream good = f.greedy({1, 2, 3}, 2);
+  EXPECT_EQ(read_ids(good), f.model->greedy_answer({1, 2, 3}, 2));
+}
+
 TEST(DraftModel, APaddedVocabularyIsNoObstacle) {
   for (const int32_t draft_vocab : {90, 101}) {
     Pair f(97, draft_vocab);

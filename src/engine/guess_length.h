@@ -11,9 +11,13 @@ class GuessLength {
  public:
   static constexpr int32_t kMost = 7;
 
+  // What a guess's row adds to a step of one row, about: a step reads all weights for its first
+  // row.
+  static constexpr double kRow = 1.0 / 8;
+
   struct Price {
-    double of_guess = 1.0 / 32;  // its row in the step, and what making it costs; below 1
-    double credit = 0;           // what may be lost before the first pause
+    double of_guess = kRow;  // its row, and what making it costs; below 1
+    double credit = 0;       // what may be lost before the first pause
   };
   explicit GuessLength(Price price) : price_(price), balance_(price.credit) {}
 

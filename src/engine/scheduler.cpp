@@ -50,7 +50,6 @@ std::span<Sequence* const> Scheduler::plan() {
   reserve_decodes();
   admit_waiting();
   share_prefill();
-  if (options_.guesser != nullptr) guess();
   tell_positions();
 
   planned_.clear();
@@ -228,6 +227,7 @@ void Scheduler::share_prefill() {
 }
 
 void Scheduler::guess() {
+  if (options_.guesser == nullptr) return;
   int32_t rows = std::min(kMostGuessingRows, options_.max_batch_tokens);
   for (const auto& sequence : running_) {
     if (sequence->chunk > 0 && sequence->remaining() > 1) return;  // prefill: long enough a step

@@ -60,6 +60,8 @@ class Scheduler {
   // The sequences of the next step in the order of admission; each has chunk > 0 and room for it.
   // Empty when nobody can run.
   std::span<Sequence* const> plan();
+  // After plan(): adds guesses to its sequences, where the step has room for them.
+  void guess();
 
   // Of the guesses of a sequence's step, so many were right.
   void record_guesses(const Sequence& sequence, int32_t n_right);
@@ -84,7 +86,6 @@ class Scheduler {
   bool admit(Sequence& sequence);
   bool awaits_prefix(const Sequence& sequence) const;
   void share_prefill();
-  void guess();
   PrefixCache::Hit find_prefix(const Sequence& sequence);
   void start_from(Sequence& sequence, PrefixCache::Hit hit);
   bool reclaim();

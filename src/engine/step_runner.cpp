@@ -82,6 +82,7 @@ bool StepRunner::step(bool look_for_cancelled) {
 
   const size_t mark = work_.ops().mark();
   try {
+    scheduler_.guess();
     // Given up: the next step finds them cancelled.
     if (!forward(planned)) return true;
   } catch (const std::exception& exception) {
