@@ -23,14 +23,11 @@ std::string quoted(const std::string& bytes) {
   return bytes.empty() ? "nothing" : to_string(Json(bytes));
 }
 
-Result<std::shared_ptr<const Model>> load_draft(std::shared_ptr<const TensorSource> source,
-                                                const Tokenizer& tokenizer, ThreadPool& pool,
-                                                LoadOptions options) {
-  TRY(const TextAssets text, text_assets_of(*source));
+Status check_draft(const TensorSource& draft, const Tokenizer& tokenizer) {
+  TRY(const TextAssets text, text_assets_of(draft));
   if (const auto same = check_same_vocabulary(tokenizer, *text.tokenizer); !same)
-    return fail(same.error().kind, "{}: {}", source->path(), same.error().message);
-  options.adapters.clear();  // they are the model's
-  return load_model(std::move(source), pool, options);
+    return fail(same.error().kind, "{}: {}", draft.path(), same.error().message);
+  return ok();
 }
 
 }  // namespace
@@ -93,6 +90,8 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   loaded.source = std::move(source);
   loaded.path = loaded.source->path();
   TRY(loaded.text, text_assets_of(*loaded.source));
+  // Before any weights are: a big model takes its time.
+  if (options.draft) TRY_STATUS(check_draft(*options.draft, *loaded.text.tokenizer));
   TRY(loaded.settings, settings_beside(loaded.path));
   int32_t context = options.context;
   for (const auto& [name, value] : loaded.settings.parameters) {
@@ -116,8 +115,8 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   }
   EngineOptions engine_options = options.engine;
   if (options.draft) {
-    TRY(engine_options.draft,
-        load_draft(options.draft, *loaded.text.tokenizer, pool, load_options));
+    load_options.adapters.clear();  // they are the model's
+    TRY(engine_options.draft, load_model(options.draft, pool, load_options));
   }
   engine_options.adapters = std::move(mix);
   if (context > 0) {
