@@ -49,9 +49,17 @@ std::string describe_speed(const RequestStats& stats) {
   text += fmt::format("answer {} tokens, {:.1f} tokens/s; first token after {:.3f} s",
                       stats.generated_tokens, rate(decoded, stats.decode_seconds),
                       stats.queue_seconds + stats.prefill_seconds);
-  if (stats.guessed_tokens > 0) {
-    text += fmt::format("; {} of {} guessed tokens were right", stats.right_tokens,
-                        stats.guessed_tokens);
+  const GuessCount all = stats.guesses.total();
+  if (all.guessed > 0) {
+    text += fmt::format("; {} of {} guessed tokens were right", all.right, all.guessed);
+    std::string parts;
+    for (size_t i = 0; i < kGuessKindNames.size(); ++i) {
+      const GuessCount& one = stats.guesses.of_kind[i];
+      if (one.guessed == 0) continue;
+      parts += fmt::format("{}{} {} of {}", parts.empty() ? "" : ", ", kGuessKindNames[i],
+                           one.right, one.guessed);
+    }
+    text += " (" + parts + ")";
   }
   return text;
 }

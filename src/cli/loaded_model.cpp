@@ -18,6 +18,9 @@ Result<LoadedModel> load(const ModelFlags& flags, EngineOptions engine_options, 
   ProgressLine progress("loading");
   LocalModelOptions options{.engine = engine_options, .context = flags.context, .kind = kind};
   TRY(options.adapters, parse_adapters(flags.lora));
+  if (!flags.draft.empty()) {
+    TRY(options.draft, open_model(flags.draft));
+  }
   if (const auto type = kv_type_named(flags.kv_type))
     options.engine.kv_type = options.engine.evaluation_kv_type = *type;
   options.note = [](const std::string& text) { note(text); };

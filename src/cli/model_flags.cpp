@@ -14,6 +14,11 @@ void ModelFlags::add_lora_to(Options& options) {
                 "a LoRA adapter (PEFT's folder or a .gguf); may be given several times");
 }
 
+void ModelFlags::add_draft_to(Options& options) {
+  options.text(draft, "--draft", "MODEL",
+               "a smaller model of the same vocabulary guesses ahead (same answer, sooner)");
+}
+
 void ModelFlags::add_to(Options& options) {
   options.number(context, "-c,--ctx", Range<int32_t>{1, 1 << 30},
                  "context in tokens (default: the trained one, at most 8192)");

@@ -19,10 +19,12 @@ struct ModelFlags {
   int32_t context = 0;            // 0: min(trained, 8192)
   std::string kv_type;            // empty: the command's own default
   std::vector<std::string> lora;  // PATH[:SCALE]
+  std::string draft;              // empty: none
 
   void add_to(Options& options);          // -t, -c
   void add_threads_to(Options& options);  // -t alone
   void add_lora_to(Options& options);
+  void add_draft_to(Options& options);
   void add_kv_type_to(Options& options, KvType by_default);
 };
 

@@ -30,6 +30,7 @@ constexpr Setting kSettings[] = {
     {"--key", ""},
     {"--ctx", "-c"},
     {"--lora", "", false, true},
+    {"--draft", ""},
     {"--threads", "-t"},
     {"--parallel", ""},
     {"--queue", ""},
@@ -64,6 +65,8 @@ void declare(Options& options, ServeSettings& s, std::vector<std::string>& model
                  "context in tokens (default: the trained one, at most 8192)");
   options.texts(s.lora, "--lora", "PATH[:SCALE]",
                 "a LoRA adapter of MODEL; may be given several times");
+  options.text(s.draft, "--draft", "MODEL",
+               "a smaller model of the same vocabulary guesses ahead for MODEL (same answers)");
   options.number(s.threads, "-t,--threads", Range<int32_t>{1, 1024},
                  "compute threads (default: physical cores within the cgroup's quota)");
   options.number(s.parallel, "--parallel", Range<int32_t>{1, 1024},

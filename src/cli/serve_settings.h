@@ -19,6 +19,7 @@ namespace jiang {
 struct ServeSettings {
   std::vector<std::pair<std::string, std::string>> models;  // name, path
   std::vector<std::string> lora;                            // PATH[:SCALE], of the first model
+  std::string draft;                                        // of the first model; empty: none
   std::string host = "127.0.0.1";
   int32_t port = 8080;
   bool allow_remote = false;

@@ -14,6 +14,7 @@
 #include "base/machine.h"
 #include "engine/channel.h"
 #include "engine/evaluation.h"
+#include "engine/guesser.h"
 #include "engine/memory_plan.h"
 #include "engine/scheduler.h"
 #include "engine/step_runner.h"
@@ -31,8 +32,13 @@ uint64_t random_seed() {
 // thread empties them, and alone touches everything of the "step thread" section below.
 class StepEngine final : public Engine {
  public:
+  // What it is made of, besides the model; all is null for an encoder.
+  struct Parts {
+    std::unique_ptr<StatePool> states;
+    std::unique_ptr<Guesser> guesser;
+  };
   StepEngine(std::shared_ptr<const Model> model, ThreadPool& pool, const EngineOptions& options,
-             const MemoryPlan& plan, std::unique_ptr<StatePool> states);
+             const MemoryPlan& plan, Parts parts);
   ~StepEngine() override;
 
   Result<Stream> submit(Request request) override;
@@ -67,6 +73,7 @@ class StepEngine final : public Engine {
 
   // Step thread.
   const std::unique_ptr<StatePool> states_;  // null: an encoder
+  const std::unique_ptr<Guesser> guesser_;   // null: nothing is guessed
   Workspace work_;
   std::unique_ptr<Workspace> evaluation_work_;  // made when first needed
   std::unique_ptr<Scheduler> scheduler_;
@@ -77,20 +84,20 @@ class StepEngine final : public Engine {
 };
 
 StepEngine::StepEngine(std::shared_ptr<const Model> model, ThreadPool& pool,
-                       const EngineOptions& options, const MemoryPlan& plan,
-                       std::unique_ptr<StatePool> states)
+                       const EngineOptions& options, const MemoryPlan& plan, Parts parts)
     : model_(std::move(model)),
       plan_(plan),
       evaluation_kv_type_(options.evaluation_kv_type),
       adapters_(std::make_shared<AdapterMix>(options.adapters)),
       compute_(pool),
-      states_(std::move(states)),
+      states_(std::move(parts.states)),
+      guesser_(std::move(parts.guesser)),
       work_(pool, plan.workspace_bytes) {
   if (states_) {
     const SchedulerOptions sizes{.max_sequences = options.max_sequences,
                                  .max_batch_tokens = options.max_batch_tokens,
                                  .prefix_cache = options.prefix_cache,
-                                 .lookup = options.lookup};
+                                 .guesser = guesser_.get()};
     scheduler_ = std::make_unique<Scheduler>(*states_, sizes);
     runner_ =
         std::make_unique<StepRunner>(*model_, *states_, *scheduler_, work_, plan_.context, sizes);
@@ -275,6 +282,7 @@ void StepEngine::publish_stats() {
             .prompt_tokens = runner_->n_prompt_tokens,
             .generated_tokens = runner_->n_generated_tokens,
             .cached_tokens = runner_->n_cached_tokens,
+            .guesses = runner_->n_guesses,
             .memory_bytes = plan_.committed};
 }
 
@@ -301,17 +309,22 @@ void StepEngine::stop_everything() {
 Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, ThreadPool& pool,
                                                EngineOptions options) {
   TRY(const MemoryPlan plan, plan_memory(*model, options, inspect_machine().memory_bytes));
-  std::unique_ptr<StatePool> states;
+  StepEngine::Parts parts;
   const int32_t n_adapters = adapter_count(*model);
   for (const AdapterMix::Part& part : options.adapters.parts) {
     JIANG_CHECK(part.adapter >= 0 && part.adapter < n_adapters, "an adapter that was not loaded");
   }
   if (!model->config().is_encoder) {
-    TRY(states,
+    TRY(parts.states,
         model->make_state_pool({.capacity_tokens = plan.kv_tokens, .kv_type = options.kv_type}));
+    TRY(parts.guesser, make_guesser(*model, options, plan.kv_tokens, pool));
+  } else if (options.draft) {
+    return fail(ErrorKind::invalid_argument,
+                "{} is an encoder and generates nothing that a draft model could guess",
+                model->config().architecture);
   }
   return std::unique_ptr<Engine>(
-      std::make_unique<StepEngine>(std::move(model), pool, options, plan, std::move(states)));
+      std::make_unique<StepEngine>(std::move(model), pool, options, plan, std::move(parts)));
 }
 
 }  // namespace jiang

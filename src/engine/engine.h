@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "base/token.h"
+#include "engine/guess_counts.h"
 #include "engine/sampling.h"
 #include "model/model.h"
 #include "text/constraint.h"
@@ -33,6 +34,9 @@ struct EngineOptions {
   // Guess tokens from the text itself and check several in one pass (engine/lookup.h). Answers are
   // the same to the bit.
   bool lookup = true;
+  // A smaller model of the same vocabulary that guesses where lookup has nothing
+  // (engine/draft_model.h). Null: none. Answers are the same to the bit.
+  std::shared_ptr<const Model> draft = {};
   bool prefix_cache = true;  // keep finished sequences' state for requests that begin alike
   uint64_t memory_budget =
       0;                     // bytes for weights, state and workspace; 0: 80 % of what is available
@@ -77,8 +81,7 @@ struct RequestStats {
   int32_t prompt_tokens = 0;
   int32_t cached_tokens = 0;  // of the prompt, taken from the prefix cache
   int32_t generated_tokens = 0;
-  int32_t guessed_tokens = 0;  // fed before they were drawn (EngineOptions::lookup)
-  int32_t right_tokens = 0;    // of those, drawn indeed
+  GuessCounts guesses = {};  // tokens fed before they were drawn
   double queue_seconds = 0;
   double prefill_seconds = 0;  // from the first step to the first token
   double decode_seconds = 0;   // from the first token to the last
@@ -125,7 +128,8 @@ struct EngineStats {
   uint64_t prompt_tokens = 0;
   uint64_t generated_tokens = 0;
   uint64_t cached_tokens = 0;
-  uint64_t memory_bytes = 0;   // weights, state and workspace
+  GuessCounts guesses = {};
+  uint64_t memory_bytes = 0;   // weights, state and workspace, of a draft model as well
   double seconds_in_step = 0;  // how long the step under way has taken; 0: waiting for requests
 };
 

@@ -453,7 +453,7 @@ TEST(Engine, LookupChangesTheNumberOfStepsAndNothingElse) {
         events.push_back(static_cast<float>(event->id));
         events.push_back(event->logprob);
       }
-      *right += stream.finish()->stats.right_tokens;
+      *right += static_cast<int32_t>(stream.finish()->stats.guesses[GuessKind::lookup].right);
       all.push_back(std::move(events));
     }
     f.wait_until_idle();

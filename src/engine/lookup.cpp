@@ -7,11 +7,10 @@ namespace {
 
 constexpr size_t kLeastMatch = 3;
 constexpr size_t kMostMatch = 16;  // a longer match says no more
-constexpr int32_t kLongestPause = 64;
 
 }  // namespace
 
-void look_up(std::span<const TokenId> tokens, int32_t most, std::vector<TokenId>& draft) {
+void look_up(std::span<const TokenId> tokens, int32_t most, std::vector<TokenId>& guesses) {
   const size_t n = tokens.size();
   size_t best_length = kLeastMatch - 1, best_end = 0;
   // `end`: the earlier occurrence is tokens[end - length, end), and tokens[end] followed it.
@@ -28,25 +27,26 @@ void look_up(std::span<const TokenId> tokens, int32_t most, std::vector<TokenId>
   if (best_end == 0) return;
   const size_t count = std::min(n - best_end, static_cast<size_t>(std::max(most, 0)));
   const auto first = tokens.begin() + static_cast<std::ptrdiff_t>(best_end);
-  draft.insert(draft.end(), first, first + static_cast<std::ptrdiff_t>(count));
+  guesses.insert(guesses.end(), first, first + static_cast<std::ptrdiff_t>(count));
 }
 
-int32_t DraftLength::next() {
-  if (pause_ == 0) return length_;
-  --pause_;
-  return 0;
-}
-
-void DraftLength::record(int32_t n_drafted, int32_t n_right) {
-  if (n_drafted == 0) return;
-  if (n_right == 0) {
-    n_wrong_ = std::min(n_wrong_ + 1, 6);
-    pause_ = std::min(1 << n_wrong_, kLongestPause);
-    length_ = 2;
-    return;
+void Lookup::guess(std::span<const GuessTurn> turns, int32_t rows) {
+  for (const GuessTurn& turn : turns) {
+    if (rows <= 0) return;
+    Sequence& sequence = *turn.sequence;
+    GuessLength& length =
+        lengths_.try_emplace(&sequence, GuessLength(GuessLength::Price{})).first->second;
+    const int32_t most = std::min({length.next(), rows, turn.most});
+    if (most <= 0) continue;
+    look_up(sequence.tokens, most, sequence.guesses);
+    rows -= static_cast<int32_t>(sequence.guesses.size());
   }
-  n_wrong_ = 0;
-  length_ = n_right == n_drafted ? std::min(2 * n_drafted + 1, kMost) : n_right + 1;
+}
+
+void Lookup::record(const Sequence& sequence, int32_t n_right) {
+  const auto found = lengths_.find(&sequence);
+  if (found == lengths_.end()) return;  // it has left
+  found->second.record(static_cast<int32_t>(sequence.guesses.size()), n_right);
 }
 
 }  // namespace jiang

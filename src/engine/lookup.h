@@ -8,29 +8,28 @@
 
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/token.h"
+#include "engine/guess_length.h"
+#include "engine/guess_source.h"
 
 namespace jiang {
 
-// Appends to `draft` at most `most` tokens that followed the longest earlier occurrence (the latest
-// of them) of the end of `tokens`. Nothing, if not even the last three tokens came before.
-void look_up(std::span<const TokenId> tokens, int32_t most, std::vector<TokenId>& draft);
+// Appends to `guesses` at most `most` tokens that followed the longest earlier occurrence (the
+// latest of them) of the end of `tokens`. Nothing, if not even the last three tokens came before.
+void look_up(std::span<const TokenId> tokens, int32_t most, std::vector<TokenId>& guesses);
 
-// How many tokens to guess: more while guesses are right, none for a while after wrong ones.
-class DraftLength {
+class Lookup final : public GuessSource {
  public:
-  static constexpr int32_t kMost = 7;
-
-  // For the step that begins; 0: do not guess.
-  int32_t next();
-  void record(int32_t n_drafted, int32_t n_right);
+  GuessKind kind() const override { return GuessKind::lookup; }
+  void guess(std::span<const GuessTurn> turns, int32_t rows) override;
+  void record(const Sequence& sequence, int32_t n_right) override;
+  void forget(const Sequence& sequence) override { lengths_.erase(&sequence); }
 
  private:
-  int32_t length_ = 3;
-  int32_t n_wrong_ = 0;  // guesses in a row of which nothing was right
-  int32_t pause_ = 0;    // steps to come without one
+  std::unordered_map<const Sequence*, GuessLength> lengths_;
 };
 
 }  // namespace jiang

@@ -36,27 +36,5 @@ TEST(Lookup, ARunGoesOnAndTheMatchMayOverlapTheEnd) {
   EXPECT_THAT(guess({1, 2, 1, 2, 1, 2}, 5), ElementsAre(1, 2));
 }
 
-TEST(DraftLength, GrowsWhileRightAndPausesLongerEachTimeItIsWrong) {
-  DraftLength length;
-  EXPECT_EQ(length.next(), 3);
-  length.record(3, 3);
-  EXPECT_EQ(length.next(), DraftLength::kMost);
-  length.record(7, 2);
-  EXPECT_EQ(length.next(), 3);
-  int32_t last_pause = 0;
-  for (int round = 0; round < 8; ++round) {
-    length.record(3, 0);
-    int32_t pause = 0;
-    while (length.next() == 0) ++pause;
-    EXPECT_TRUE(pause > last_pause || pause == 64) << pause;
-    last_pause = pause;
-  }
-  length.record(2, 0);
-  length.record(0, 0);  // nothing was found: says nothing
-  int32_t pause = 0;
-  while (length.next() == 0) ++pause;
-  EXPECT_EQ(pause, 64);
-}
-
 }  // namespace
 }  // namespace jiang

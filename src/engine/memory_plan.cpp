@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/draft_model.h"
 #include "engine/scheduler.h"
 
 namespace jiang {
@@ -74,14 +75,15 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
     plan.budget = std::numeric_limits<uint64_t>::max();  // the machine does not say
 
   const int32_t max_rows = config.is_encoder ? plan.context : options.max_batch_tokens;
-  const int32_t n_logits =
-      logit_rows({.max_sequences = options.max_sequences, .lookup = options.lookup});
+  const Guessing guessing = options.lookup || options.draft ? Guessing::yes : Guessing::no;
+  const int32_t n_logits = logit_rows(options.max_sequences, guessing);
   const int32_t max_wanted = config.is_encoder ? plan.context : n_logits;
   plan.workspace_bytes = model.workspace_bytes(max_rows, max_wanted);
   const uint64_t logits_bytes = saturating_mul(
       static_cast<uint64_t>(n_logits), static_cast<uint64_t>(config.vocab_size) * sizeof(float));
-  const uint64_t fixed =
-      saturating_add(model.weight_bytes(), saturating_add(plan.workspace_bytes, logits_bytes));
+  const uint64_t draft_bytes = options.draft ? DraftModel::fixed_bytes(*options.draft) : 0;
+  const uint64_t fixed = saturating_add(saturating_add(model.weight_bytes(), draft_bytes),
+                                        saturating_add(plan.workspace_bytes, logits_bytes));
   if (config.is_encoder) {
     plan.committed = fixed;
     if (plan.committed <= plan.budget) return plan;
@@ -92,7 +94,10 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
   }
 
   // State for one sequence is needed, for all of them is welcome.
-  const uint64_t token_bytes = std::max<uint64_t>(1, model.state_bytes_per_token(options.kv_type));
+  // A draft model keeps its own of the same tokens.
+  const uint64_t token_bytes = std::max<uint64_t>(
+      1, model.state_bytes_per_token(options.kv_type) +
+             (options.draft ? options.draft->state_bytes_per_token(options.kv_type) : 0));
   const int64_t least = plan.context;
   if (options.kv_tokens > 0 && options.kv_tokens < least) {
     return fail(ErrorKind::invalid_argument,
@@ -105,12 +110,13 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
   if (affordable < static_cast<uint64_t>(needed)) {
     const uint64_t state = saturating_mul(static_cast<uint64_t>(needed), token_bytes);
     return fail(ErrorKind::too_large,
-                "the model needs {} of memory (weights {}, state of {} tokens {}, workspace {}), "
+                "the model needs {} of memory (weights {}, state of {} tokens {}, workspace {}{}), "
                 "the budget is {}; use a "
-                "smaller context, a smaller type or a smaller model",
+                "smaller context, a smaller type or a smaller model{}",
                 memory_text(saturating_add(fixed, state)), memory_text(model.weight_bytes()),
                 needed, memory_text(state), memory_text(plan.workspace_bytes),
-                memory_text(plan.budget));
+                options.draft ? ", draft model " + memory_text(draft_bytes) : "",
+                memory_text(plan.budget), options.draft ? ", or no draft model" : "");
   }
   plan.kv_tokens =
       static_cast<int64_t>(std::min<uint64_t>(affordable, static_cast<uint64_t>(asked)));

@@ -53,6 +53,21 @@ TEST(MemoryPlan, WhatDoesNotFitIsRefusedWithBothNumbers) {
   EXPECT_THAT(plan.error().message, HasSubstr("16 GB"));
 }
 
+TEST(MemoryPlan, ADraftModelCountsWithItsWeightsWorkspaceAndState) {
+  const FakeModel model(97, 1000);
+  const auto draft = std::make_shared<FakeModel>(97, 1000);
+  draft->fake_weight_bytes = 12345;
+  const auto alone = plan_memory(model, {.max_sequences = 2, .lookup = true}, kPlenty);
+  const auto both =
+      plan_memory(model, {.max_sequences = 2, .lookup = true, .draft = draft}, kPlenty);
+  const uint64_t logits = 8 * 97 * 4;
+  EXPECT_EQ(both->committed - alone->committed, 12345 + 4096 + logits + 2000 * 4);
+  const auto refused =
+      plan_memory(model, {.max_sequences = 2, .draft = draft, .memory_budget = 9000}, kPlenty);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("draft model"));
+}
+
 TEST(MemoryPlan, AskedForStateIsNeverShrunkSilently) {
   const FakeModel model(97, 1000);
   EXPECT_EQ(plan_memory(model, {.kv_tokens = 5000}, kPlenty)->kv_tokens, 5000);

@@ -44,13 +44,12 @@ void Scheduler::add(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std
 std::span<Sequence* const> Scheduler::plan() {
   for (const auto& sequence : running_) {
     sequence->chunk = 0;
-    sequence->draft.clear();
+    sequence->guesses.clear();
   }
   park_and_unpark();
   reserve_decodes();
   admit_waiting();
   share_prefill();
-  if (options_.lookup) guess();
   tell_positions();
 
   planned_.clear();
@@ -108,7 +107,7 @@ void Scheduler::reserve_decodes() {
     } else if (running_.size() > 1) {
       preempt_youngest();  // itself
     } else {
-      drop_state(sequence);
+      leave(sequence, StateFate::discard);
       unfit_.push_back(std::move(running_.back()));
       running_.pop_back();
     }
@@ -130,6 +129,7 @@ void Scheduler::admit_waiting() {
     if (admit(*sequence)) {
       running_.push_back(std::move(sequence));
     } else if (running_.empty()) {
+      leave(*sequence, StateFate::discard);
       unfit_.push_back(std::move(sequence));
     } else {
       waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(next), std::move(sequence));
@@ -227,26 +227,28 @@ void Scheduler::share_prefill() {
 }
 
 void Scheduler::guess() {
+  if (options_.guesser == nullptr) return;
   int32_t rows = std::min(kMostGuessingRows, options_.max_batch_tokens);
   for (const auto& sequence : running_) {
     if (sequence->chunk > 0 && sequence->remaining() > 1) return;  // prefill: long enough a step
     rows -= sequence->chunk;
   }
+  turns_.clear();
   for (const auto& sequence : running_) {
-    if (sequence->chunk == 0 || rows <= 0) continue;
-    const int32_t most = std::min(
-        {sequence->draft_length.next(), rows, sequence->most_tokens - sequence->length() - 1});
-    if (most <= 0) continue;
-    look_up(sequence->tokens, most, sequence->draft);
-    const auto n = static_cast<int32_t>(sequence->draft.size());
-    if (n == 0) continue;
-    if (!pool_.reserve(sequence->state, sequence->length() + n)) {
-      sequence->draft.clear();
-      continue;
-    }
-    sequence->chunk += n;
-    rows -= n;
+    const int32_t most = sequence->most_tokens - sequence->length() - 1;
+    if (sequence->chunk > 0 && most > 0) turns_.push_back({sequence.get(), most});
   }
+  if (rows > 0 && !turns_.empty()) options_.guesser->guess(turns_, rows);
+  for (const GuessTurn& turn : turns_) {
+    Sequence& sequence = *turn.sequence;
+    const auto n = static_cast<int32_t>(sequence.guesses.size());
+    if (n > 0 && !pool_.reserve(sequence.state, sequence.length() + n)) sequence.guesses.clear();
+    sequence.chunk += static_cast<int32_t>(sequence.guesses.size());
+  }
+}
+
+void Scheduler::record_guesses(const Sequence& sequence, int32_t n_right) {
+  if (!sequence.guesses.empty()) options_.guesser->record(sequence, n_right);
 }
 
 bool Scheduler::reclaim() {
@@ -285,6 +287,7 @@ void Scheduler::drop_state(Sequence& sequence) {
 }
 
 void Scheduler::leave(Sequence& sequence, StateFate fate) {
+  if (options_.guesser != nullptr) options_.guesser->forget(sequence);
   if (fate == StateFate::keep && options_.prefix_cache && sequence.state != kNoState) {
     pool_.trim(sequence.state, sequence.computed);  // gives back room reserved ahead
     cache_.put(std::span(sequence.tokens).first(static_cast<size_t>(sequence.computed)),
@@ -326,7 +329,7 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::remove_all() {
   std::vector<std::unique_ptr<Sequence>> removed;
   const auto remove_from = [&](auto& sequences) {
     for (auto& sequence : sequences) {
-      drop_state(*sequence);
+      leave(*sequence, StateFate::discard);
       removed.push_back(std::move(sequence));
     }
     sequences.clear();

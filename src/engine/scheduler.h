@@ -28,6 +28,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/guesser.h"
 #include "engine/prefix_cache.h"
 #include "engine/sequence.h"
 
@@ -37,15 +38,14 @@ struct SchedulerOptions {
   int32_t max_sequences = 8;
   int32_t max_batch_tokens = 256;  // >= max_sequences
   bool prefix_cache = true;
-  bool lookup = false;
+  Guesser* guesser = nullptr;  // outlives the scheduler; null: nothing is guessed
 };
 
-// Rows of a step that guesses: about as many as memory lets pass for the price of one.
-inline constexpr int32_t kMostGuessingRows = 8;
+enum class Guessing : uint8_t { no, yes };
 
 // Rows of logits that a step may want.
-inline int32_t logit_rows(const SchedulerOptions& options) {
-  return options.max_sequences + (options.lookup ? kMostGuessingRows : 0);
+inline int32_t logit_rows(int32_t max_sequences, Guessing guessing) {
+  return max_sequences + (guessing == Guessing::yes ? kMostGuessingRows : 0);
 }
 
 enum class StateFate : uint8_t { keep, discard };
@@ -60,6 +60,11 @@ class Scheduler {
   // The sequences of the next step in the order of admission; each has chunk > 0 and room for it.
   // Empty when nobody can run.
   std::span<Sequence* const> plan();
+  // After plan(): adds guesses to its sequences, where the step has room for them.
+  void guess();
+
+  // Of the guesses of a sequence's step, so many were right.
+  void record_guesses(const Sequence& sequence, int32_t n_right);
 
   // The sequence leaves. Its state is kept for later requests, or freed.
   std::unique_ptr<Sequence> finish(Sequence& sequence, StateFate fate);
@@ -81,7 +86,6 @@ class Scheduler {
   bool admit(Sequence& sequence);
   bool awaits_prefix(const Sequence& sequence) const;
   void share_prefill();
-  void guess();
   PrefixCache::Hit find_prefix(const Sequence& sequence);
   void start_from(Sequence& sequence, PrefixCache::Hit hit);
   bool reclaim();
@@ -100,6 +104,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Sequence>> unfit_;
   std::vector<Sequence*> planned_;
   std::vector<Sequence*> prefills_;
+  std::vector<GuessTurn> turns_;
   uint64_t n_preemptions_ = 0;
 };
 

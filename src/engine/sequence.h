@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "engine/channel.h"
-#include "engine/lookup.h"
 #include "engine/sampler.h"
 #include "model/sequence_state.h"
 
@@ -41,11 +40,11 @@ struct Sequence {
   Sampler sampler;
 
   StateId state = kNoState;
-  int32_t computed = 0;        // tokens whose K/V the state holds
-  int32_t chunk = 0;           // of this step, guessed tokens included
-  std::vector<TokenId> draft;  // guessed for this step: they follow `tokens`
-  DraftLength draft_length;
-  int32_t most_tokens = INT32_MAX;  // that the answer may reach
+  int32_t computed = 0;                      // tokens whose K/V the state holds
+  int32_t chunk = 0;                         // of this step, guessed tokens included
+  std::vector<TokenId> guesses;              // of this step: they follow `tokens`
+  GuessKind guessed_by = GuessKind::lookup;  // who made them
+  int32_t most_tokens = INT32_MAX;           // that the answer may reach
 
   bool has_left = false;  // finished: the scheduler knows it no more
 

@@ -42,7 +42,9 @@ StepRunner::StepRunner(const Model& model, StatePool& pool, Scheduler& scheduler
       scheduler_(scheduler),
       work_(work),
       context_(context),
-      logits_(logit_rows(options), model.config().vocab_size) {
+      logits_(logit_rows(options.max_sequences,
+                         options.guesser != nullptr ? Guessing::yes : Guessing::no),
+              model.config().vocab_size) {
   tokens_.reserve(static_cast<size_t>(options.max_batch_tokens));
   sequences_.reserve(static_cast<size_t>(options.max_sequences));
   wanted_.reserve(static_cast<size_t>(options.max_sequences));
@@ -80,6 +82,7 @@ bool StepRunner::step(bool look_for_cancelled) {
 
   const size_t mark = work_.ops().mark();
   try {
+    scheduler_.guess();
     // Given up: the next step finds them cancelled.
     if (!forward(planned)) return true;
   } catch (const std::exception& exception) {
@@ -107,7 +110,7 @@ bool StepRunner::forward(std::span<Sequence* const> planned) {
     tokens_.insert(tokens_.end(), first, first + std::min(sequence->chunk, sequence->remaining()));
     const bool is_wanted = sequence->chunk >= sequence->remaining();
     if (is_wanted) wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
-    for (const TokenId guessed : sequence->draft) {
+    for (const TokenId guessed : sequence->guesses) {
       tokens_.push_back(guessed);
       wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
     }
@@ -134,10 +137,13 @@ void StepRunner::advance(std::span<Sequence* const> planned) {
     sequence->computed += n_known;
     if (!is_wanted) continue;
 
-    const auto n_drafted = static_cast<int32_t>(sequence->draft.size());
-    sequence->stats.guessed_tokens += n_drafted;
+    const auto n_guessed = static_cast<int32_t>(sequence->guesses.size());
+    GuessCount& in_all = n_guesses[sequence->guessed_by];
+    GuessCount& of_request = sequence->stats.guesses[sequence->guessed_by];
+    in_all.guessed += static_cast<uint64_t>(n_guessed);
+    of_request.guessed += static_cast<uint64_t>(n_guessed);
     int32_t n_right = 0;
-    for (int32_t i = 0; i <= n_drafted; ++i) {
+    for (int32_t i = 0; i <= n_guessed; ++i) {
       const std::span<float> logits(logits_.view().row(row + i),
                                     static_cast<size_t>(model_.config().vocab_size));
       try {
@@ -145,17 +151,18 @@ void StepRunner::advance(std::span<Sequence* const> planned) {
       } catch (const std::exception& exception) {  // of its constraint, or for lack of memory
         finish(*sequence, error_of(exception));
       }
-      if (sequence->has_left || i == n_drafted ||
-          sequence->tokens.back() != sequence->draft[static_cast<size_t>(i)])
+      if (sequence->has_left || i == n_guessed ||
+          sequence->tokens.back() != sequence->guesses[static_cast<size_t>(i)])
         break;
       ++n_right;
-      ++sequence->stats.right_tokens;
+      ++in_all.right;
+      ++of_request.right;
       ++sequence->computed;  // its row was the guess
     }
-    row += 1 + n_drafted;
-    sequence->draft_length.record(n_drafted, n_right);
+    row += 1 + n_guessed;
+    scheduler_.record_guesses(*sequence, n_right);
     // Guesses that were wrong leave the state; that of a finished sequence is somebody else's now.
-    if (n_drafted > 0 && !sequence->has_left) pool_.trim(sequence->state, sequence->computed);
+    if (n_guessed > 0 && !sequence->has_left) pool_.trim(sequence->state, sequence->computed);
   }
 }
 

@@ -28,6 +28,7 @@ class StepRunner {
   uint64_t n_prompt_tokens = 0;
   uint64_t n_generated_tokens = 0;
   uint64_t n_cached_tokens = 0;
+  GuessCounts n_guesses = {};
 
  private:
   struct Finished {

@@ -2,12 +2,35 @@
 
 #include <cstdlib>
 
+#include "base/json_value.h"
 #include "base/machine.h"
 #include "base/quantity.h"
 #include "hub/model_ref.h"
 #include "hub/store.h"
 
 namespace jiang {
+namespace {
+
+// The bytes of a token; "" of one that is not there, and of the padding that converters add up to
+// the number of rows of a matrix.
+std::string token_text(const Tokenizer& tokenizer, TokenId id) {
+  if (id >= tokenizer.vocab_size()) return {};
+  std::string text = tokenizer.token_bytes(id);
+  return text == fmt::format("[PAD{}]", id) ? std::string() : text;
+}
+
+std::string quoted(const std::string& bytes) {
+  return bytes.empty() ? "nothing" : to_string(Json(bytes));
+}
+
+Status check_draft(const TensorSource& draft, const Tokenizer& tokenizer) {
+  TRY(const TextAssets text, text_assets_of(draft));
+  if (const auto same = check_same_vocabulary(tokenizer, *text.tokenizer); !same)
+    return fail(same.error().kind, "{}: {}", draft.path(), same.error().message);
+  return ok();
+}
+
+}  // namespace
 
 Result<std::shared_ptr<const TensorSource>> open_model(const std::string& reference) {
   TRY(const std::string path, find_model(reference));
@@ -47,12 +70,28 @@ Result<TextAssets> load_tokenizer(const std::string& reference) {
   return text_assets_of(*source);
 }
 
+Status check_same_vocabulary(const Tokenizer& model, const Tokenizer& draft) {
+  const int32_t n = std::max(model.vocab_size(), draft.vocab_size());
+  for (TokenId id = 0; id < n; ++id) {
+    const std::string own = token_text(model, id);
+    const std::string theirs = token_text(draft, id);
+    if (own == theirs) continue;
+    return fail(ErrorKind::invalid_argument,
+                "the draft model has another vocabulary ({} tokens, the model has {}): token {} is "
+                "{} there and {} in the model; give a draft of the same family",
+                draft.vocab_size(), model.vocab_size(), id, quoted(theirs), quoted(own));
+  }
+  return ok();
+}
+
 Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, ThreadPool& pool,
                                     const LocalModelOptions& options) {
   LocalModel loaded;
   loaded.source = std::move(source);
   loaded.path = loaded.source->path();
   TRY(loaded.text, text_assets_of(*loaded.source));
+  // Before any weights are: a big model takes its time.
+  if (options.draft) TRY_STATUS(check_draft(*options.draft, *loaded.text.tokenizer));
   TRY(loaded.settings, settings_beside(loaded.path));
   int32_t context = options.context;
   for (const auto& [name, value] : loaded.settings.parameters) {
@@ -75,6 +114,10 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
                 loaded.path);
   }
   EngineOptions engine_options = options.engine;
+  if (options.draft) {
+    load_options.adapters.clear();  // they are the model's
+    TRY(engine_options.draft, load_model(options.draft, pool, load_options));
+  }
   engine_options.adapters = std::move(mix);
   if (context > 0) {
     const int32_t trained = loaded.model->config().max_position_embeddings;

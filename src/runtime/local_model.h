@@ -37,6 +37,8 @@ struct LocalModelOptions {
   int32_t context = 0;  // as --ctx asks for it; 0: as its settings or `engine` say
   WantedKind kind = WantedKind::any;
   std::vector<AdapterReference> adapters = {};  // loaded with the model; all are on by default
+  // A smaller model of the same vocabulary that guesses for it (engine/draft_model.h). Null: none.
+  std::shared_ptr<const TensorSource> draft = {};
   std::function<void(uint64_t, uint64_t)> progress = {};  // bytes packed, bytes in all
   std::function<void(const std::string&)> note = {};      // packed weights could not be kept: why
 };
@@ -49,6 +51,10 @@ uint64_t weight_file_bytes(const TensorSource& source);
 Result<TextAssets> text_assets_of(const TensorSource& source);
 // The text side of a model, or of a file or folder that holds only a tokenizer.
 Result<TextAssets> load_tokenizer(const std::string& reference);
+
+// A draft model's guesses are tokens of the model: fails, and says which differs, where the same id
+// is another token. Padding behind the last token may differ.
+Status check_same_vocabulary(const Tokenizer& model, const Tokenizer& draft);
 
 // `pool` outlives the result.
 Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, ThreadPool& pool,

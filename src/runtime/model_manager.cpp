@@ -322,18 +322,24 @@ Result<std::shared_ptr<LoadedModelEntry>> Manager::load_file(const std::string& 
                                                              const std::string& path,
                                                              uint64_t& memory_bytes) {
   TRY(auto source, open_model(path));
-  const uint64_t weights = weight_file_bytes(*source);
+  LocalModelOptions options{.engine = options_.engine, .context = options_.engine.context};
+  bool is_first = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    is_first = !added_.empty() && added_.front() == name;
+  }
+  if (is_first) options.adapters = options_.adapters;
+  if (is_first && !options_.draft.empty()) {
+    TRY(options.draft, open_model(options_.draft));
+  }
+  const uint64_t weights =
+      weight_file_bytes(*source) + (options.draft ? weight_file_bytes(*options.draft) : 0);
   uint64_t free_bytes = make_room(weights + weights / 8);
   if (free_bytes < weights) {
     return fail(ErrorKind::too_large,
                 "'{}' needs {} for its weights alone, {} of the budget of {} are free; unload "
                 "another model or use a smaller one",
                 name, human_bytes(weights), human_bytes(free_bytes), human_bytes(budget_));
-  }
-  LocalModelOptions options{.engine = options_.engine, .context = options_.engine.context};
-  {
-    const std::lock_guard lock(state_->mutex);
-    if (!added_.empty() && added_.front() == name) options.adapters = options_.adapters;
   }
   options.progress = [&](uint64_t done, uint64_t total) {
     const std::lock_guard lock(state_->mutex);

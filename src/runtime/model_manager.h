@@ -52,12 +52,14 @@ class LoadedModelEntry {
 using ModelLease = std::shared_ptr<LoadedModelEntry>;
 
 struct ModelManagerOptions {
-  int32_t threads = 0;                          // 0: the machine's default
-  EngineOptions engine = {};                    // of every local model
-  uint64_t memory_budget = 0;                   // 0: 80 % of what the machine grants
-  std::chrono::seconds keep_alive{300};         // idle time before unloading; negative: for ever
-  std::string home = {};                        // "": jiang_home()
-  std::vector<AdapterReference> adapters = {};  // of the model that is added first
+  int32_t threads = 0;                   // 0: the machine's default
+  EngineOptions engine = {};             // of every local model
+  uint64_t memory_budget = 0;            // 0: 80 % of what the machine grants
+  std::chrono::seconds keep_alive{300};  // idle time before unloading; negative: for ever
+  std::string home = {};                 // "": jiang_home()
+  // Of the model that is added first: its adapters, and the model that guesses for it ("": none).
+  std::vector<AdapterReference> adapters = {};
+  std::string draft = {};
 };
 
 // Models that are no files of ours: remote LLM APIs ("provider/model"), agents ("agent:NAME"). Any

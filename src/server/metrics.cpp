@@ -53,6 +53,18 @@ constexpr ModelMetric kModelMetrics[] = {
      [](const ModelStatus& m) { return static_cast<double>(m.stats.generated_tokens); }},
 };
 
+// By where the guesses come from: the text itself, a draft model.
+struct GuessMetric {
+  const char* name;
+  const char* help;
+  uint64_t GuessCount::*count;
+};
+
+constexpr GuessMetric kGuessMetrics[] = {
+    {"model_guessed_tokens_total", "tokens fed before they were drawn", &GuessCount::guessed},
+    {"model_right_guesses_total", "of those, drawn indeed", &GuessCount::right},
+};
+
 }  // namespace
 
 void Histogram::observe(double seconds) {
@@ -119,6 +131,17 @@ std::string prometheus_text(const Metrics& metrics, const HttpCounters& http,
     for (const ModelStatus& model : list)
       out += fmt::format("jiang_{}{{model=\"{}\"}} {}\n", metric.name, label(model.name),
                          metric.value(model));
+  }
+  for (const GuessMetric& metric : kGuessMetrics) {
+    out += fmt::format("# HELP jiang_{} {}\n# TYPE jiang_{} counter\n", metric.name, metric.help,
+                       metric.name);
+    for (const ModelStatus& model : list) {
+      for (size_t i = 0; i < kGuessKindNames.size(); ++i) {
+        out += fmt::format("jiang_{}{{model=\"{}\",source=\"{}\"}} {}\n", metric.name,
+                           label(model.name), kGuessKindNames[i],
+                           model.stats.guesses.of_kind[i].*metric.count);
+      }
+    }
   }
   return out;
 }

@@ -632,6 +632,8 @@ TEST(Native, HealthReadyMetricsAndSlots) {
   EXPECT_THAT(metrics.body, HasSubstr("jiang_generated_tokens_total 5\n"));
   EXPECT_THAT(metrics.body, HasSubstr("jiang_time_to_first_token_seconds_count 1\n"));
   EXPECT_THAT(metrics.body, HasSubstr("jiang_model_loaded{model=\"fake\"} 1\n"));
+  EXPECT_THAT(metrics.body,
+              HasSubstr("jiang_model_guessed_tokens_total{model=\"fake\",source=\"draft\"} 0\n"));
   EXPECT_EQ(json_of(s.get("/slots"))["models"][0]["running"], 0);
 }
 

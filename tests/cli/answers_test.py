@@ -5,7 +5,8 @@ import re
 import subprocess
 import tempfile
 
-from support import BINARY, Case, data, environment, jiang, tiny_model
+import support
+from support import BINARY, ROOT, Case, data, environment, jiang, tiny_model
 
 STORY = ["-p", "Once upon a time", "--raw", "--temp", "0", "-n", "200"]
 
@@ -71,6 +72,42 @@ class Story(Case):
             words = re.findall(r"[A-Za-z']+", out)
             self.assertGreater(len(words), 60, out)
             self.assertIn("was", words)
+
+
+class Drafts(Case):
+    MODEL = ROOT / "models/craftsman.gguf"
+    ASK = ["-p", "用 C 写一个程序，打印 1 到 10 的和", "-n", "120"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.draft = os.path.join(support.scratch, "craftsman-q4_0.gguf")
+        made = jiang("quantize", cls.MODEL, cls.draft, "--type", "q4_0", "--allow-requantize")
+        assert made.returncode == 0, made.stderr
+
+    def test_a_draft_changes_no_character_and_says_what_it_guessed(self):
+        for how in (["--temp", "0"], ["--temp", "1", "--seed", "3"]):
+            plain = self.succeeds("run", self.MODEL, *self.ASK, *how)
+            for more in ([], ["--no-lookup"], ["-t", "2"]):
+                done = jiang("run", self.MODEL, "--draft", self.draft, "--verbose", *self.ASK, *how, *more)
+                self.assertEqual(done.stdout, plain, how + more)
+                counts = re.search(r"guessed tokens were right \(.*draft (\d+) of (\d+)\)", done.stderr.decode())
+                self.assertTrue(counts, done.stderr)
+                if how == ["--temp", "0"] and more == ["--no-lookup"]:
+                    self.assertGreater(int(counts[1]), 20)
+                    self.assertGreater(int(counts[1]) / int(counts[2]), 0.6)
+
+    def test_another_vocabulary_is_refused_and_says_what_differs(self):
+        refusal = self.refused("run", self.MODEL, "--draft", tiny_model(), "-p", "x",
+                               says=["another vocabulary", "512 tokens", "6144", "token "])
+        self.assertIn(tiny_model(), refusal)
+        self.refused("run", tiny_model(), "--draft", tiny_model("llama3"), "-p", "x",
+                     says=["another vocabulary", "512"])
+        self.refused("run", tiny_model(), "--draft", "/nowhere.gguf", "-p", "x", says="/nowhere.gguf")
+
+    def test_bench_takes_one(self):
+        report = json.loads(self.succeeds("bench", self.MODEL, "--draft", self.draft, "-p", "0", "-n", "16",
+                                          "-r", "1", "--json"))
+        self.assertGreater(report["decode"]["tokens_per_second"], 0)
 
 
 class OneShot(Case):

@@ -120,6 +120,24 @@ class Serve(Case):
             slots = server.ask("GET", "/slots")[1]
             self.assertEqual({m["model"] for m in slots["models"]}, {"small", "bert"})
 
+    def test_a_draft_guesses_for_the_model_that_is_named(self):
+        body = chat(max_tokens=60, temperature=0)
+        with Server(tiny_model(), "--port", 0) as server:
+            plain = server.ask("POST", "/v1/chat/completions", body)[1]["choices"]
+        with Server(tiny_model(), "--port", 0, "--draft", tiny_model(kind="q4_0")) as server:
+            self.assertEqual(server.ask("POST", "/v1/chat/completions", body)[1]["choices"], plain)
+            metrics = server.ask("GET", "/metrics")[1]
+            guessed = [line for line in metrics.splitlines() if line.startswith("jiang_model_guessed_tokens_total")
+                       and 'source="draft"' in line]
+            self.assertGreater(max(float(line.split()[-1]) for line in guessed), 0, guessed)
+        self.refused("serve", tiny_model(), "b=" + tiny_model(), "--draft", tiny_model(), "--port", 0,
+                     says="--draft is of one model")
+        self.refused("serve", tiny_model(), "--draft", "/nowhere.gguf", "--port", 0, says="/nowhere.gguf")
+        with Server(tiny_model(), "--port", 0, "--draft", tiny_model("llama3")) as server:
+            status, answer, _ = server.ask("POST", "/v1/chat/completions", body)
+            self.assertGreaterEqual(status, 400)
+            self.assertIn("another vocabulary", answer["error"]["message"])
+
     def test_an_idle_model_is_unloaded_and_comes_back(self):
         with Server(tiny_model(), "--port", 0, "--keep-alive", 1) as server:
             body = chat(max_tokens=2)

@@ -159,6 +159,9 @@ class FakeModel final : public Model {
   TokenId nan_at = -1;                           // NaN logits when this token is fed
   std::function<void(const Batch&)> on_forward;  // before each step, on the step thread
   uint64_t fake_weight_bytes = 1000;
+  uint64_t fake_bytes_per_token = 100;
+  uint64_t salt = 0;                         // another one: another model
+  float sharpness = 1;                       // of its distributions; their order stays
   mutable std::atomic<int> n_abandoned = 0;  // steps that were given up
   ModelConfig& mutable_config() { return config_; }
 
@@ -182,7 +185,7 @@ class FakeModel final : public Model {
   const ModelConfig& config() const override { return config_; }
   uint64_t weight_bytes() const override { return fake_weight_bytes; }
   uint64_t parameter_count() const override { return 100; }
-  uint64_t bytes_per_token() const override { return 100; }
+  uint64_t bytes_per_token() const override { return fake_bytes_per_token; }
   Result<std::unique_ptr<StatePool>> make_state_pool(
       const StatePoolOptions& options) const override {
     return std::unique_ptr<StatePool>(std::make_unique<FakeStatePool>(options.capacity_tokens));
@@ -223,7 +226,7 @@ class FakeModel final : public Model {
 
   // What the model says after `tokens`, computed without any state.
   std::vector<float> logits_after(const std::vector<TokenId>& tokens) const {
-    uint64_t hash = kStart;
+    uint64_t hash = kStart ^ salt;
     for (const TokenId token : tokens) hash = mix(hash, token);
     std::vector<float> logits(static_cast<size_t>(config_.vocab_size));
     fill(hash, static_cast<int32_t>(tokens.size()), logits.data(), config_.vocab_size);
@@ -252,7 +255,8 @@ class FakeModel final : public Model {
   }
   void fill(uint64_t hash, int32_t length, float* out, int64_t n) const {
     for (int64_t i = 0; i < n; ++i) {
-      out[i] = static_cast<float>(mix(hash, static_cast<TokenId>(i)) >> 40) * 0x1p-24f * 8 - 4;
+      const float unit = static_cast<float>(mix(hash, static_cast<TokenId>(i)) >> 40) * 0x1p-24f;
+      out[i] = (unit * 8 - 4) * sharpness;
     }
     if (script.empty()) return;
     const auto index = static_cast<size_t>(std::max(0, length - script_prompt_length));
@@ -260,7 +264,7 @@ class FakeModel final : public Model {
   }
   void answer(const FakeStatePool& states, StateId state, int32_t position, float* out,
               int64_t cols) const {
-    uint64_t hash = kStart;
+    uint64_t hash = kStart ^ salt;
     for (int32_t p = 0; p <= position; ++p) hash = mix(hash, states.read(state, p));
     fill(hash, position + 1, out, cols);
   }

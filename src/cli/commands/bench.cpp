@@ -151,6 +151,7 @@ Result<int> run_bench(const std::vector<std::string>& arguments) {
                  "rounds after one to warm up (default 3)");
   options.flag(as_json, "--json", "as JSON");
   flags.add_kv_type_to(options, EngineOptions().kv_type);
+  flags.add_draft_to(options);
   flags.add_threads_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;

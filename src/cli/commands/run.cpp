@@ -64,6 +64,7 @@ Status check_agent_flags(const RunFlags& flags) {
   const char* unfit = flags.chat.raw                 ? "--raw"
                       : flags.chat.system            ? "--system"
                       : !flags.model.kv_type.empty() ? "--kv-type"
+                      : !flags.model.draft.empty()   ? "--draft"
                                                      : nullptr;
   if (!unfit) return ok();
   return fail(ErrorKind::invalid_argument, "{} does not go with {}: an agent's file says how it is",
@@ -104,6 +105,7 @@ Result<int> run_model(const std::vector<std::string>& arguments) {
   flags.chat.generation.add_to(options);
   flags.model.add_to(options);
   flags.model.add_lora_to(options);
+  flags.model.add_draft_to(options);
   flags.model.add_kv_type_to(options, EngineOptions().kv_type);
   options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
   bool no_lookup = false;

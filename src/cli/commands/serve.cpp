@@ -102,6 +102,13 @@ Result<ModelManagerOptions> model_options(const ServeSettings& settings) {
     return fail(ErrorKind::invalid_argument,
                 "--lora is of one model: name that model, and no other, on the command line");
   }
+  if (!settings.draft.empty()) {
+    if (settings.models.size() != 1) {
+      return fail(ErrorKind::invalid_argument,
+                  "--draft is of one model: name that model, and no other, on the command line");
+    }
+    TRY(options.draft, find_model(settings.draft));
+  }
   options.threads = settings.threads;
   options.engine.context = settings.context;
   options.engine.max_sequences = settings.parallel + std::max(1, settings.parallel / 4);
