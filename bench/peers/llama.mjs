@@ -35,17 +35,22 @@ function watch(context) {
   for (const name of ["addToBatch", "decodeBatch"]) {
     if (typeof inner?.[name] !== "function") throw new Error(`this node-llama-cpp has no ${name}(): bench/peers counts by it`);
   }
-  const {addToBatch, decodeBatch} = inner;
-  inner.addToBatch = function (sequence, first, tokens, logits) {
-    seen.tokens += tokens.length;
-    return addToBatch.call(inner, sequence, first, tokens, logits);
+  const counted = {
+    addToBatch(sequence, first, tokens, logits) {
+      seen.tokens += tokens.length;
+      return inner.addToBatch(sequence, first, tokens, logits);
+    },
+    async decodeBatch() {
+      const start = performance.now();
+      await inner.decodeBatch();
+      seen.seconds += (performance.now() - start) / 1e3;
+      ++seen.decodes;
+    },
   };
-  inner.decodeBatch = async function () {
-    const start = performance.now();
-    await decodeBatch.call(inner);
-    seen.seconds += (performance.now() - start) / 1e3;
-    ++seen.decodes;
-  };
+  // The native object's methods cannot be replaced: something stands before it.
+  context._ctx = new Proxy(inner, {
+    get: (target, name) => counted[name] ?? (typeof target[name] === "function" ? target[name].bind(target) : target[name]),
+  });
   return seen;
 }
 

@@ -19,6 +19,8 @@ namespace jiang {
 namespace {
 
 constexpr int32_t kMemoryPrompt = 512;
+// Each is preceded by a look at the machine's limits.
+constexpr int kGroupsOfCells = 4;
 // Blocks that a kept context and an answer that begins from it do not share.
 constexpr int64_t kDepthSlack = 4 * kKvBlockTokens;
 
@@ -124,7 +126,10 @@ Status ModelSuite::load_and_plan(const std::string& model, bool peak_is_known) {
   plan_ = plan_cells(cell_model);
   clock_.emplace(cell_model, stats.prefill_seconds, stats.decode_seconds / kSuiteDecodeTokens);
   if (options_.quick) leave_out_slow(plan_, *clock_);
-  result_.expected_seconds = expected_seconds(plan_, *clock_, options_.repeats);
+  const double began = now_seconds();
+  report_.limits = better_of(report_.limits, measure_limits(*loaded_->pool));
+  result_.expected_seconds =
+      expected_seconds(plan_, *clock_, options_.repeats) + kGroupsOfCells * (now_seconds() - began);
   return ok();
 }
 
