@@ -154,6 +154,7 @@ def main():
     threads = options.threads or machine["threads"]
     report = {
         "cpu": machine["cpu"], "isa": machine["isa"]["chosen"], "threads": threads, "rounds": options.rounds,
+        "load_before": os.getloadavg()[0],
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "command": table.command_line(options.models, options.rounds, options.quick, threads),
         "models": [],

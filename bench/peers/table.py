@@ -130,7 +130,8 @@ def facts(report):
     """What one has to know to read the table."""
     limits = limits_of(report)
     return [
-        f"{report['cpu']}, {report['isa']}, {report['threads']} threads, {report['date']}, {report['rounds']} rounds in turn",
+        f"{report['cpu']}, {report['isa']}, {report['threads']} threads, {report['date']}, {report['rounds']} rounds in turn;"
+        f" load average before {report['load_before']:.1f}",
         f"machine: reads {limits['read_gb_per_s']:.1f} GB/s, dot products {limits['dot_gop_per_s']:.0f} Gop/s"
         f" (the best that these runs of jiang measured)",
         f"llama.cpp: {report['models'][0]['system']}",

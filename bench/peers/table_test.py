@@ -23,7 +23,7 @@ def jiang(prefill, decode, read=10, dot=1000):
 
 def report():
     made = {
-        "cpu": "A|CPU", "isa": "avx2", "threads": 2, "rounds": 3, "date": "2026-01-02", "command": "bench/peers/run m.gguf",
+        "cpu": "A|CPU", "isa": "avx2", "threads": 2, "rounds": 3, "load_before": 0.25, "date": "2026-01-02", "command": "bench/peers/run m.gguf",
         "models": [{
             "model": "m.gguf", "system": "AVX2 = 1", "left_out": [table.find_group("long").needs(4096)], "flash": {"short": {"prefill": True, "decode": False}},
             "runs": {"short": {"llama.cpp": [llama(100, 10), llama(80, 8), llama(120, 12)],

@@ -19,8 +19,8 @@ namespace jiang {
 namespace {
 
 constexpr int32_t kMemoryPrompt = 512;
-// Each is preceded by a look at the machine's limits.
-constexpr int kGroupsOfCells = 4;
+// The machine's limits are measured before each group of cells and at the end.
+constexpr int kLooksAtLimits = 5;
 // Blocks that a kept context and an answer that begins from it do not share.
 constexpr int64_t kDepthSlack = 4 * kKvBlockTokens;
 
@@ -70,6 +70,7 @@ class ModelSuite {
  private:
   Status load_and_plan(const std::string& model, bool peak_is_known);
   Status measure_memory(const char* during, int64_t kv_tokens);
+  void look_at_limits(ThreadPool& pool, MachineLimits& limits);
   Status run_group(CellGroup group, ThreadPool& pool, MachineLimits& limits);
   Result<std::unique_ptr<Engine>> engine_for(std::vector<BenchCell>& cells, ThreadPool& pool);
   Result<double> run_cell(Engine& engine, const BenchCell& cell, int32_t round, double expected);
@@ -81,6 +82,7 @@ class ModelSuite {
   std::optional<LoadedModel> loaded_;
   CellPlan plan_;
   std::optional<CellClock> clock_;
+  double limits_seconds_ = 0;
   std::optional<SuiteProgress> progress_;
 };
 
@@ -121,15 +123,17 @@ Status ModelSuite::load_and_plan(const std::string& model, bool peak_is_known) {
   cell_model.costs.macs = count_macs(*loaded_->source, config);
   cell_model.costs.weight_bytes = static_cast<double>(loaded_->model->bytes_per_token());
   cell_model.costs.kv_bytes = static_cast<double>(loaded_->model->state_bytes_per_token(kv_type_));
-  cell_model.context = config.max_position_embeddings;
+  const int32_t trained = config.max_position_embeddings;
+  cell_model.context = trained > 0 ? trained : context_or_default(0, trained);
   cell_model.threads = loaded_->pool->size();
   plan_ = plan_cells(cell_model);
   clock_.emplace(cell_model, stats.prefill_seconds, stats.decode_seconds / kSuiteDecodeTokens);
   if (options_.quick) leave_out_slow(plan_, *clock_);
   const double began = now_seconds();
   report_.limits = better_of(report_.limits, measure_limits(*loaded_->pool));
+  limits_seconds_ = now_seconds() - began;
   result_.expected_seconds =
-      expected_seconds(plan_, *clock_, options_.repeats) + kGroupsOfCells * (now_seconds() - began);
+      expected_seconds(plan_, *clock_, options_.repeats) + kLooksAtLimits * limits_seconds_;
   return ok();
 }
 
@@ -183,13 +187,19 @@ Result<double> ModelSuite::run_cell(Engine& engine, const BenchCell& cell, int32
   return rate;
 }
 
+void ModelSuite::look_at_limits(ThreadPool& pool, MachineLimits& limits) {
+  progress_->begin("the machine's limits", limits_seconds_);
+  limits = better_of(limits, measure_limits(pool));
+  progress_->end();
+}
+
 // All cells once, then all again: what disturbs the machine for a while disturbs one run of each.
 Status ModelSuite::run_group(CellGroup group, ThreadPool& pool, MachineLimits& limits) {
   std::vector<BenchCell> cells;
   std::copy_if(plan_.cells.begin(), plan_.cells.end(), std::back_inserter(cells),
                [&](const BenchCell& cell) { return cell.group == group; });
   if (cells.empty()) return ok();
-  limits = better_of(limits, measure_limits(pool));
+  look_at_limits(pool, limits);
   TRY(const auto engine, engine_for(cells, pool));
   if (!engine) return ok();
   std::vector<CellResult> results;
@@ -233,7 +243,7 @@ Result<ModelResult> ModelSuite::run(const std::string& model, bool peak_is_known
     ThreadPool one(1);
     TRY_STATUS(run_group(CellGroup::one_thread, one, report_.one_thread));
   }
-  report_.limits = better_of(report_.limits, measure_limits(pool));
+  look_at_limits(pool, report_.limits);
   progress_.reset();
   std::move(plan_.left_out.begin(), plan_.left_out.end(), std::back_inserter(result_.left_out));
   result_.seconds = now_seconds() - began;
