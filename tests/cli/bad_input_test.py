@@ -23,6 +23,14 @@ class Arguments(Case):
         self.refused("logits", model, code=2, says="--ids")
         self.refused("quantize", model, code=2, says="OUT")
         self.refused("bench", model, "-p", "0", "-n", "0", code=2, says="nothing to measure")
+        for option in ("-p", "-n", "--batch", "-d"):
+            self.refused("bench", model, "--suite", option, "8", code=2, says=("--suite", option))
+        self.refused("bench", model, "--suite", "--draft", model, code=2, says=("--suite", "--draft"))
+        self.refused("bench", model, "--quick", code=2, says=("--quick", "--suite"))
+        self.refused("bench", model, "--out", "x", code=2, says=("--out", "--suite"))
+        self.refused("bench", model, "other.gguf", code=2, says=("other.gguf", "--suite"))
+        self.refused("bench", model, "/no/such.gguf", "--suite", "--out", scratch, says="/no/such.gguf")
+        self.refused("bench", model, "--suite", "--out", os.path.join(model, "x"), says="--out")
         self.refused("run", model, "-p", "x", env={"JIANG_ISA": "sse9"}, code=2, says="sse9")
 
     def test_no_model_is_one_helpful_sentence(self):

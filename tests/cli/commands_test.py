@@ -3,6 +3,7 @@ import json
 import math
 import os
 import random
+import xml.etree.ElementTree
 
 from support import DATA, Case, data, jiang, scratch, tiny_encoder, tiny_model
 
@@ -229,6 +230,47 @@ class Measures(Case):
         self.assertGreater(report["machine"]["read_gb_per_s"], 0)
         self.assertGreater(report["machine"]["dot_gop_per_s"], 0)
         self.assertGreater(report["decode"]["bytes_per_token"], 0)
+
+    def test_bench_suite_writes_a_table_json_and_a_roofline(self):
+        folder = os.path.join(scratch, "suite", "new")
+        done = jiang("bench", tiny_model(), tiny_model("qwen2", "q4_0"), "--suite", "--quick", "-r", "2", "-t", "2",
+                     "--out", folder)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        table = done.stdout.decode()
+        self.assertIn("% of dot products", table)
+        self.assertIn("16 answers", table)
+        self.assertIn("prefill of 2048 tokens: it needs a context of 2049, the model was trained for 2048", table)
+        self.assertIn("about ", done.stderr.decode())
+        with open(os.path.join(folder, "suite.json")) as file:
+            report = json.load(file)
+        self.assertEqual([os.path.basename(model["model"]) for model in report["models"]],
+                         ["tiny-qwen2-q8_0.gguf", "tiny-qwen2-q4_0.gguf"])
+        self.assertGreater(report["machine"]["dot_gop_per_s"], report["machine"]["one_thread"]["dot_gop_per_s"] / 2)
+        model = report["models"][0]
+        cells = {cell["name"]: cell for cell in model["cells"]}
+        self.assertEqual(len(cells), 2 + 5 + 1 + 1)
+        for cell in cells.values():
+            self.assertEqual(len(cell["runs"]), 2, cell)
+            self.assertGreater(cell["fraction_of_limit"], 0, cell)
+        self.assertEqual(cells["decode at a context of 2048"]["context"], 2048)
+        self.assertEqual(cells["prefill of 512 tokens on 1 thread"]["threads"], 1)
+        self.assertIn("prefill of 8192 tokens", [one["name"] for one in model["left_out"]])
+        memory = model["memory"][0]
+        self.assertEqual(memory["peak_bytes"],
+                         memory["weight_bytes"] + memory["kv_bytes"] + memory["extra_bytes"])
+        svg = xml.etree.ElementTree.parse(os.path.join(folder, "roofline.svg")).getroot()
+        self.assertEqual(svg.tag, "{http://www.w3.org/2000/svg}svg")
+        self.assertNotIn("{http://www.w3.org/2000/svg}script", [element.tag for element in svg.iter()])
+        self.assertEqual(len(svg.findall("{http://www.w3.org/2000/svg}g/{http://www.w3.org/2000/svg}title")), 2 * 8)
+
+    def test_bench_suite_is_json_too(self):
+        folder = os.path.join(scratch, "suite-json")
+        os.makedirs(folder)
+        printed = self.succeeds("bench", tiny_model(), "--suite", "--quick", "-r", "1", "-t", "1", "--json", cwd=folder)
+        with open(os.path.join(folder, "jiang-bench", "suite.json")) as file:
+            self.assertEqual(json.loads(printed), json.load(file))
+        self.assertIn("prefill of 512 tokens on 1 thread",
+                      [one["name"] for one in json.loads(printed)["models"][0]["left_out"]])
 
     def test_doctor_knows_the_machine(self):
         report = json.loads(self.succeeds("doctor", "--json"))

@@ -1,93 +1,26 @@
-// jiang bench: prefill and decode speed beside what the machine could do at most.
-//
-// Counting (docs/decisions): one multiply-accumulate is two operations. Prefill counts the MACs of
-// matmuls and attention and one row of logits, against the measured dot-product rate; decode counts
-// the bytes of weights and KV once a token, against the measured read bandwidth.
+// jiang bench: prefill and decode speed beside what the machine could do at most. --suite measures
+// many sizes (cli/bench_suite.h); without it, one of each.
 #include <algorithm>
-#include <cmath>
 
 #include "base/json_value.h"
 #include "base/quantity.h"
+#include "cli/bench_measure.h"
+#include "cli/bench_suite.h"
 #include "cli/commands/table.h"
 #include "cli/interrupt.h"
 #include "cli/loaded_model.h"
-#include "cli/messages.h"
-#include "cli/model_report.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/sanitizer.h"
 #include "kernels/table.h"
-#include "ops/probes.h"
 
 namespace jiang {
 namespace {
-
-struct Rates {
-  std::vector<double> values;  // tokens per second, one a repeat
-
-  double median() const {
-    std::vector<double> sorted = values;
-    std::sort(sorted.begin(), sorted.end());
-    const size_t n = sorted.size();
-    return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-  }
-  double low() const { return *std::min_element(values.begin(), values.end()); }
-  double high() const { return *std::max_element(values.begin(), values.end()); }
-};
 
 struct Phases {
   Rates prefill;
   Rates decode;
 };
-
-// Ids that any vocabulary has; never twice the same prompt, so that no cache can help.
-std::vector<TokenId> prompt_ids(int32_t n, int32_t vocab, uint32_t salt) {
-  std::vector<TokenId> ids;
-  uint32_t state = 12345 + salt;
-  for (int32_t i = 0; i < n; ++i) {
-    state = state * 1664525 + 1013904223;
-    ids.push_back(static_cast<TokenId>((state >> 8) % static_cast<uint32_t>(vocab)));
-  }
-  return ids;
-}
-
-// The stats of one request that runs to its full length.
-Result<RequestStats> run_request(Engine& engine, std::vector<TokenId> prompt, int32_t max_tokens) {
-  Request request;
-  request.prompt = std::move(prompt);
-  request.max_tokens = max_tokens;
-  request.sampling.temperature = 0;
-  TRY(Stream stream, engine.submit(std::move(request)));
-  while (stream.next()) {
-    if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
-  }
-  if (stream.finish()->error) return *stream.finish()->error;
-  return stream.finish()->stats;
-}
-
-// Tokens per second of `batch` answers of `n_decode` tokens each, decoded together. The first token
-// comes out of the prefill and is not counted.
-Result<double> decode_batch(Engine& engine, int32_t batch, int32_t depth, int32_t n_decode,
-                            uint32_t salt) {
-  const int32_t vocab = engine.model().config().vocab_size;
-  std::vector<Stream> streams;
-  for (int32_t i = 0; i < batch; ++i) {
-    Request request;
-    request.prompt = prompt_ids(depth, vocab, salt + static_cast<uint32_t>(i) * 1000);
-    request.max_tokens = n_decode + 1;
-    request.sampling.temperature = 0;
-    TRY(Stream stream, engine.submit(std::move(request)));
-    streams.push_back(std::move(stream));
-  }
-  double seconds = 0;
-  for (Stream& stream : streams) {
-    while (stream.next()) {
-      if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
-    }
-    if (stream.finish()->error) return *stream.finish()->error;
-    seconds = std::max(seconds, stream.finish()->stats.decode_seconds);
-  }
-  return batch * n_decode / seconds;
-}
 
 struct Sizes {
   int32_t n_prompt = 512;
@@ -97,29 +30,40 @@ struct Sizes {
   int32_t repeats = 3;
 };
 
+// Prompts are long enough then that pages and caches are warm.
+constexpr int32_t kWarmUpTokens = 512;
+
+// A deep context is computed once and kept: it is the prompt of each round's prefill, or else the
+// same in all rounds.
+bool is_context_prefilled(const Sizes& sizes) {
+  return sizes.depth == 1 || (sizes.batch == 1 && sizes.depth <= sizes.n_prompt);
+}
+
 Result<Phases> measure(Engine& engine, const Sizes& sizes) {
   const auto [n_prompt, n_decode, batch, depth, repeats] = sizes;
-  const int32_t vocab = engine.model().config().vocab_size;
   Phases phases;
   const InterruptScope scope;
   ProgressLine progress("measuring");
   const auto total = static_cast<uint64_t>(repeats) + 1;
   for (int32_t i = 0; i <= repeats; ++i) {
+    const bool is_warm_up = i == 0;
     const auto salt = static_cast<uint32_t>(i);
-    double prefill = 0;
-    double decode = 0;
     if (n_prompt > 0) {
-      TRY(const RequestStats stats, run_request(engine, prompt_ids(n_prompt, vocab, salt), 1));
-      prefill = n_prompt / stats.prefill_seconds;
+      const int32_t n = is_warm_up ? std::min(n_prompt, kWarmUpTokens) : n_prompt;
+      TRY(const double rate, measure_prefill(engine, n, salt));
+      if (!is_warm_up) phases.prefill.values.push_back(rate);
     }
     if (n_decode > 0) {
-      // A deep context is computed once and kept.
-      TRY(decode, decode_batch(engine, batch, depth, n_decode, depth > 1 ? 0 : salt));
+      const bool is_prefilled = is_context_prefilled(sizes);
+      const int32_t warm_depth = is_prefilled ? std::min(depth, kWarmUpTokens) : depth;
+      TRY(const double rate,
+          measure_decode(
+              engine,
+              {.batch = batch, .depth = is_warm_up ? warm_depth : depth, .n_decode = n_decode},
+              is_prefilled ? salt : 0));
+      if (!is_warm_up) phases.decode.values.push_back(rate);
     }
     progress.update_count(static_cast<uint64_t>(i) + 1, total, "rounds");
-    if (i == 0) continue;  // pages and caches become warm
-    if (n_prompt > 0) phases.prefill.values.push_back(prefill);
-    if (n_decode > 0) phases.decode.values.push_back(decode);
   }
   return phases;
 }
@@ -132,29 +76,20 @@ Json phase_json(const Rates& rates, int32_t tokens, double fraction) {
           {"fraction_of_limit", fraction}};
 }
 
-Result<int> run_bench(const std::vector<std::string>& arguments) {
-  ModelFlags flags;
+// What the command line asks for beside the sizes.
+struct BenchFlags {
+  ModelFlags model;
+  std::vector<std::string> more_models;
   Sizes sizes;
-  auto& [n_prompt, n_decode, batch, depth, repeats] = sizes;
   bool as_json = false;
-  Options options("bench");
-  options.positional(flags.model, "MODEL", Options::Need::required, "the model");
-  options.number(n_prompt, "-p,--prompt-tokens", Range<int32_t>{0, 1 << 20},
-                 "tokens to prefill (default 512), 0: none");
-  options.number(n_decode, "-n,--decode-tokens", Range<int32_t>{0, 1 << 20},
-                 "tokens to decode (default 64), 0: none");
-  options.number(batch, "-b,--batch", Range<int32_t>{1, 256},
-                 "answers decoded together; their tokens are counted together (default 1)");
-  options.number(depth, "-d,--depth", Range<int32_t>{1, 1 << 20},
-                 "tokens of context that decoding begins with (default 1)");
-  options.number(repeats, "-r,--repeats", Range<int32_t>{1, 1000},
-                 "rounds after one to warm up (default 3)");
-  options.flag(as_json, "--json", "as JSON");
-  flags.add_kv_type_to(options, EngineOptions().kv_type);
-  flags.add_draft_to(options);
-  flags.add_threads_to(options);
-  TRY(const bool go_on, options.parse(arguments));
-  if (!go_on) return 0;
+  bool suite = false;
+  bool quick = false;
+  std::optional<std::string> out;
+};
+
+Result<int> run_one(const BenchFlags& bench) {
+  const ModelFlags& flags = bench.model;
+  const auto& [n_prompt, n_decode, batch, depth, repeats] = bench.sizes;
   if (n_prompt == 0 && n_decode == 0) {
     return fail(ErrorKind::invalid_argument, "-p 0 and -n 0 leave nothing to measure");
   }
@@ -164,12 +99,22 @@ Result<int> run_bench(const std::vector<std::string>& arguments) {
   engine_options.prefix_cache = depth > 1;
   engine_options.lookup = false;  // random weights repeat themselves: that would flatter
   engine_options.context = std::max(n_prompt, n_decode + depth) + 1;
+  if (batch == 1 && depth > 1) {
+    // Room for what is kept beside what runs: or the context would be computed anew.
+    const int32_t other_prompt = is_context_prefilled(bench.sizes) ? 0 : n_prompt;
+    engine_options.kv_tokens =
+        int64_t{engine_options.context} + other_prompt + n_decode + 4 * kKvBlockTokens;
+  }
   engine_options.max_batch_tokens = std::clamp(std::max(n_prompt, batch), 1, 512);
   TRY(const LoadedModel loaded, load(flags, engine_options));
   const ModelConfig& config = loaded.model->config();
-  TRY(const Phases phases, measure(*loaded.engine, sizes));
-  const double read_gb = measure_read_gb_per_s(*loaded.pool);
-  const double dot_gop = measure_dot_gop_per_s(*loaded.pool);
+  TRY(const Phases phases, measure(*loaded.engine, bench.sizes));
+  const auto [read_gb, dot_gop] = measure_limits(*loaded.pool);
+  const KvType kv_type = kv_type_named(flags.kv_type).value_or(EngineOptions().kv_type);
+  const TokenCosts costs = {
+      .macs = count_macs(*loaded.source, config),
+      .weight_bytes = static_cast<double>(loaded.model->bytes_per_token()),
+      .kv_bytes = static_cast<double>(loaded.model->state_bytes_per_token(kv_type))};
 
   Json report = {{"model", loaded.path},
                  {"threads", loaded.pool->size()},
@@ -180,13 +125,8 @@ Result<int> run_bench(const std::vector<std::string>& arguments) {
                                  kernels::level_name(kernels::level()));
   text += fmt::format("machine  reads {:.1f} GB/s, dot products {:.0f} Gop/s\n", read_gb, dot_gop);
   if (n_prompt > 0) {
-    const MacCount macs = count_macs(*loaded.source, config);
-    const auto n = static_cast<double>(n_prompt);
-    const double operations = 2 * (n * static_cast<double>(macs.per_token) +
-                                   n * (n + 1) / 2 * static_cast<double>(macs.attention_per_pair) +
-                                   static_cast<double>(macs.head));
     const double rate = phases.prefill.median();
-    const double gop = operations / n * rate / 1e9;
+    const double gop = prefill_operations(costs, n_prompt) / n_prompt * rate / 1e9;
     report["prefill"] = phase_json(phases.prefill, n_prompt, gop / dot_gop);
     report["prefill"]["gop_per_s"] = gop;
     text += fmt::format(
@@ -195,11 +135,7 @@ Result<int> run_bench(const std::vector<std::string>& arguments) {
         n_prompt, rate, phases.prefill.low(), phases.prefill.high(), gop, 100 * gop / dot_gop);
   }
   if (n_decode > 0) {
-    // The context grows by n_decode: half of them on average.
-    const KvType kv_type = kv_type_named(flags.kv_type).value_or(EngineOptions().kv_type);
-    const double bytes = static_cast<double>(loaded.model->bytes_per_token()) / batch +
-                         static_cast<double>(loaded.model->state_bytes_per_token(kv_type)) *
-                             (depth + (n_decode - 1) / 2.0);
+    const double bytes = decode_bytes(costs, batch, depth, n_decode);
     const double rate = phases.decode.median();
     const double gb = bytes * rate / 1e9;
     report["decode"] = phase_json(phases.decode, n_decode, gb / read_gb);
@@ -211,19 +147,99 @@ Result<int> run_bench(const std::vector<std::string>& arguments) {
         n_decode, rate, phases.decode.low(), phases.decode.high(),
         human_bytes(static_cast<uint64_t>(bytes)), gb, 100 * gb / read_gb);
   }
-  TRY_STATUS(print(as_json ? to_string(report, 2) + "\n" : text));
+  TRY_STATUS(print(bench.as_json ? to_string(report, 2) + "\n" : text));
   return 0;
+}
+
+Result<int> run_many(const BenchFlags& bench, const std::vector<std::string>& arguments) {
+  SuiteOptions suite{.models = {bench.model.model},
+                     .flags = bench.model,
+                     .repeats = bench.sizes.repeats,
+                     .quick = bench.quick};
+  suite.models.insert(suite.models.end(), bench.more_models.begin(), bench.more_models.end());
+  const std::string folder = bench.out.value_or("jiang-bench");
+  TRY_STATUS(prepare_suite_folder(folder));
+  TRY(SuiteReport report, run_suite(suite));
+  report.arguments = arguments;
+  TRY_STATUS(write_suite(report, folder));
+  TRY_STATUS(print(bench.as_json ? to_string(suite_json(report), 2) + "\n" : suite_text(report)));
+  note(fmt::format("written to {}: suite.json, roofline.svg", visible_line(folder)));
+  return 0;
+}
+
+// Options that belong to the other way of measuring.
+Status check_mode(const Options& options, const BenchFlags& bench) {
+  if (bench.suite) {
+    if (!bench.model.draft.empty()) {
+      return fail(
+          ErrorKind::invalid_argument,
+          "--draft cannot go with --suite, which measures plain decoding; leave one of them "
+          "out");
+    }
+    const std::pair<const char*, const char*> sizes[] = {
+        {"--prompt-tokens", "-p"}, {"--decode-tokens", "-n"}, {"--batch", "-b"}, {"--depth", "-d"}};
+    for (const auto& [name, letter] : sizes) {
+      if (!options.given(name)) continue;
+      return fail(ErrorKind::invalid_argument,
+                  "{} ({}) cannot go with --suite, which has its own sizes; leave one of them out",
+                  letter, name);
+    }
+    return ok();
+  }
+  if (bench.quick || bench.out) {
+    return fail(ErrorKind::invalid_argument, "{} goes with --suite only; add it, or leave {} out",
+                bench.quick ? "--quick" : "--out", bench.quick ? "--quick" : "--out");
+  }
+  if (!bench.more_models.empty()) {
+    return fail(ErrorKind::invalid_argument,
+                "unexpected argument '{}'; one MODEL is measured at a time, --suite takes several",
+                bench.more_models.front());
+  }
+  return ok();
+}
+
+Result<int> run_bench(const std::vector<std::string>& arguments) {
+  BenchFlags bench;
+  auto& [n_prompt, n_decode, batch, depth, repeats] = bench.sizes;
+  Options options("bench");
+  options.positional(bench.model.model, "MODEL", Options::Need::required, "the model");
+  options.number(n_prompt, "-p,--prompt-tokens", Range<int32_t>{0, 1 << 20},
+                 "tokens to prefill (default 512), 0: none");
+  options.number(n_decode, "-n,--decode-tokens", Range<int32_t>{0, 1 << 20},
+                 "tokens to decode (default 64), 0: none");
+  options.number(batch, "-b,--batch", Range<int32_t>{1, 256},
+                 "answers decoded together; their tokens are counted together (default 1)");
+  options.number(depth, "-d,--depth", Range<int32_t>{1, 1 << 20},
+                 "tokens of context that decoding begins with (default 1)");
+  options.number(repeats, "-r,--repeats", Range<int32_t>{1, 1000},
+                 "rounds after one to warm up (default 3)");
+  options.flag(bench.suite, "--suite",
+               "prefill, decode, batches, contexts, threads and memory instead of -p, -n, -b, -d");
+  options.flag(bench.quick, "--quick", "of the suite, leave out what takes longer than a minute");
+  options.text(bench.out, "--out", "FOLDER",
+               "for suite.json and roofline.svg (default ./jiang-bench)");
+  options.flag(bench.as_json, "--json", "as JSON");
+  bench.model.add_kv_type_to(options, EngineOptions().kv_type);
+  bench.model.add_draft_to(options);
+  bench.model.add_threads_to(options);
+  options.rest(bench.more_models, "MODEL...",
+               "with --suite: more models, or the same in other types");
+  TRY(const bool go_on, options.parse(arguments));
+  if (!go_on) return 0;
+  TRY_STATUS(check_mode(options, bench));
+  return bench.suite ? run_many(bench, arguments) : run_one(bench);
 }
 
 }  // namespace
 
 const Command kBench = {
     .name = "bench",
-    .usage = "usage: jiang bench MODEL [-p 512] [-n 64] [-t N] [--json]",
+    .usage = "usage: jiang bench MODEL... [-p 512] [-n 64] [-t N] [--suite [--quick]] [--json]",
     .summary = "prefill and decode speed beside the machine's limits",
     .examples =
         "  jiang bench model.gguf -p 512 -n 64 --json\n"
-        "  JIANG_ISA=avx2 jiang bench model.gguf -t 1",
+        "  JIANG_ISA=avx2 jiang bench model.gguf -t 1\n"
+        "  jiang bench model-q4_0.gguf model-q8_0.gguf --suite --out results",
     .run = run_bench,
 };
 
