@@ -90,7 +90,7 @@ def cost_of(phase, run):
 def rows_of(report):
     limits = limits_of(report)
     rows = []
-    for model in report["models"]:
+    for number, model in enumerate(report["models"]):
         for name, runs in model["runs"].items():
             group = find_group(name)
             for phase, title in group.titles.items():
@@ -99,7 +99,7 @@ def rows_of(report):
                 ours = [run[phase]["tokens_per_second"] for run in runs["jiang"]]
                 cost, limit = cost_of(phase, runs["jiang"][0])
                 rows.append({
-                    "model": model["model"], "row": title, "phase": phase,
+                    "model": model["model"], "model_number": number, "row": title, "phase": phase,
                     "llama.cpp": spread(theirs), "llama.cpp with node": spread(wall), "jiang": spread(ours),
                     "ratio": spread([a / b for a, b in zip(ours, theirs)]),
                     "flash_attention": model["flash"][name][phase],
@@ -146,8 +146,8 @@ def facts(report):
 
 def by_model(report):
     """Of each model: its name, its rows, what was left out."""
-    for model in report["models"]:
-        rows = [cells(row) for row in report["rows"] if row["model"] == model["model"]]
+    for number, model in enumerate(report["models"]):
+        rows = [cells(row) for row in report["rows"] if row["model_number"] == number]
         yield model["model"], rows, model.get("left_out", [])
 
 

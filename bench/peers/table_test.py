@@ -67,6 +67,12 @@ class Table(unittest.TestCase):
         self.assertEqual(len(rows), 4)
         self.assertEqual(len({row.count("|") for row in rows}), 1)
 
+    def test_two_files_of_one_name_are_two_tables(self):
+        made = report()
+        made["models"].append(dict(made["models"][0]))
+        made["rows"] = table.rows_of(made)
+        self.assertEqual([len(rows) for _, rows, _ in table.by_model(made)], [2, 2])
+
     def test_names_of_files_are_plain(self):
         self.assertEqual(table.slug("Intel(R) Xeon(R) CPU @ 2.10GHz"), "intel-xeon-cpu-2-10ghz")
         self.assertEqual(table.slug("../.."), "machine")
