@@ -285,6 +285,8 @@ class Files(Case):
         self.assertGreater(bits, 4.0)
         self.assertGreater(sum(t["expected_divergence"] for t in tensors), 0)
         self.succeeds("run", out, "-p", "hello", "-n", "4", "--temp", "0")
+        said = self.succeeds("quantize", model, out, "--type", "q4_0", "--imatrix", full).decode()
+        self.assertIn("expected divergence", said)
         self.refused("quantize", model, out, "--bits", "4.5", code=2, says="imatrix --full")
         self.refused("quantize", model, out, "--bits", "4.5", "--imatrix", plain, code=2, says="imatrix --full")
         self.refused("quantize", model, out, "--bits", "4.5", "--imatrix", full, "--type", "q4_0", code=2, says="--type")

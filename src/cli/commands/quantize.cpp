@@ -157,7 +157,9 @@ Result<int> run_quantize(const std::vector<std::string>& arguments) {
     note(fmt::format("{} is left out: GGUF has no place for it", name));
   }
   size_t n_fallbacks = 0;
+  double divergence = 0;
   for (const QuantizeReport::Row& row : report.rows) {
+    divergence += row.expected_divergence;
     if (!row.fallback) continue;
     ++n_fallbacks;
     note(fmt::format("{}: {} does not divide its rows, {} instead", row.tensor, type.name,
@@ -167,6 +169,11 @@ Result<int> run_quantize(const std::vector<std::string>& arguments) {
       print(fmt::format("{}: {} to {}, {} ({} tensors{})\n", out, human_bytes(report.bytes_in),
                         human_bytes(report.bytes_out), type.name, report.rows.size(),
                         n_fallbacks > 0 ? fmt::format(", {} in another type", n_fallbacks) : "")));
+  if (divergence > 0) {
+    TRY_STATUS(print(fmt::format(
+        "expected divergence from the original: {:.2g} nats a token, of the matrices measured\n",
+        divergence)));
+  }
   if (kept) {
     TRY_STATUS(print(fmt::format("packed weights: {}, {}; the first jiang run maps them\n",
                                  kept->path, human_bytes(kept->bytes))));
