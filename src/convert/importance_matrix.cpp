@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kSums = ".in_sum2";
 constexpr std::string_view kCounts = ".counts";
+constexpr std::string_view kProducts = ".in_products";  // ours; others pass over it
 
 Status check_numbers(std::string_view where, std::string_view name, std::span<const float> values) {
   for (size_t i = 0; i < values.size(); ++i) {
@@ -58,6 +59,22 @@ Status add_entry(ImportanceMatrix& matrix, std::string_view where, const std::st
   return ok();
 }
 
+Status add_products(ImportanceMatrix& matrix, std::string_view where,
+                    const GgufTensorEntry& tensor) {
+  const std::string name = tensor.name.substr(0, tensor.name.size() - kProducts.size());
+  if (tensor.format != Format::f32)
+    return fail(ErrorKind::bad_file, "{}: {} is not in f32", where, tensor.name);
+  std::vector<float> values = floats_of(tensor);
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      return fail(ErrorKind::bad_numbers, "{}: {} holds {}; make the importance matrix again",
+                  where, tensor.name, value);
+    }
+  }
+  matrix.products[name] = std::move(values);
+  return ok();
+}
+
 Result<ImportanceMatrix> parse_gguf_matrix(std::span<const std::byte> bytes,
                                            std::string_view where) {
   TRY(const GgufFile file, parse_gguf(bytes, where));
@@ -78,6 +95,7 @@ Result<ImportanceMatrix> parse_gguf_matrix(std::span<const std::byte> bytes,
   std::map<std::string_view, const GgufTensorEntry*> by_name;
   for (const GgufTensorEntry& tensor : file.tensors) by_name[tensor.name] = &tensor;
   for (const GgufTensorEntry& tensor : file.tensors) {
+    if (tensor.name.ends_with(kProducts)) TRY_STATUS(add_products(matrix, where, tensor));
     if (!tensor.name.ends_with(kSums)) continue;
     const std::string name = tensor.name.substr(0, tensor.name.size() - kSums.size());
     const auto counts = by_name.find(name + std::string(kCounts));
@@ -182,11 +200,17 @@ Status write_importance_matrix(const std::string& path, const ImportanceMatrix& 
     tensors.push_back({name + std::string(kCounts), Format::f32, Shape{1, 1}});
     entries.push_back(std::move(entry));
   }
+  for (const auto& [name, products] : matrix.products) {
+    tensors.push_back({name + std::string(kProducts), Format::f32,
+                       Shape{1, static_cast<int64_t>(products.size())}});
+  }
   TRY(GgufWriter writer, GgufWriter::create(path, metadata, std::move(tensors)));
   for (const Entry& entry : entries) {
     TRY_STATUS(writer.write_tensor(bytes_of(entry.sums)));
     TRY_STATUS(writer.write_tensor(bytes_of(entry.count)));
   }
+  for (const auto& [name, products] : matrix.products)
+    TRY_STATUS(writer.write_tensor(bytes_of(products)));
   return writer.commit();
 }
 
@@ -211,11 +235,15 @@ void ImportanceCollector::accumulate(std::string_view hf_name, std::span<const f
   }
 }
 
+std::string ImportanceCollector::gguf_name(std::string_view hf_name) const {
+  return gguf_tensor_name(architecture_, hf_name);
+}
+
 Result<ImportanceMatrix> ImportanceCollector::finish(int64_t chunks, int64_t chunk_tokens,
                                                      std::vector<std::string> datasets) const {
   ImportanceMatrix matrix;
   for (const auto& [hf_name, sums] : sums_) {
-    const std::string name = gguf_tensor_name(architecture_, hf_name);
+    const std::string name = gguf_name(hf_name);
     if (name.empty() || sums.rows == 0) continue;
     std::vector<float> means(sums.squares.size());
     for (size_t i = 0; i < means.size(); ++i) {

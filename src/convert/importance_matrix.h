@@ -17,7 +17,12 @@ struct ImportanceMatrix {
   // By the GGUF name of the weight, "blk.0.attn_q.weight". (cols), or (experts * cols).
   std::map<std::string, std::vector<float>, std::less<>> columns;
   std::map<std::string, int64_t, std::less<>> rows_seen;  // activations behind each mean
-  std::vector<std::string> datasets;                      // names of the texts
+  // What `jiang imatrix --full` adds: by the same names, E g x x^T in blocks as ColumnProducts
+  // (quant/column_products.h) wants them, where x is the activation and g the mean square of the
+  // gradients of the matrix's outputs. Half of r products r^T, summed over the rows, is what an
+  // error r of the weights adds to the divergence, in nats a token. Empty where not measured.
+  std::map<std::string, std::vector<float>, std::less<>> products;
+  std::vector<std::string> datasets;  // names of the texts
   int64_t chunks = 0;
   int64_t chunk_tokens = 0;
 };
@@ -44,6 +49,8 @@ class ImportanceCollector {
   // `rows`: activations (rows.size() / cols, cols), row-major; `hf_name` as in
   // "model.layers.0.mlp.up_proj.weight".
   void accumulate(std::string_view hf_name, std::span<const float> rows, int64_t cols);
+  // "" if GGUF has none.
+  std::string gguf_name(std::string_view hf_name) const;
   // Fails if an activation was not finite, naming the layer.
   Result<ImportanceMatrix> finish(int64_t chunks, int64_t chunk_tokens,
                                   std::vector<std::string> datasets) const;

@@ -45,6 +45,7 @@ TEST(ImportanceMatrix, SurvivesTheRoundTrip) {
   ImportanceMatrix matrix;
   matrix.columns["blk.0.attn_q.weight"] = {0.5f, 2, 0};
   matrix.columns["output.weight"] = {1};
+  matrix.products["output.weight"] = {0.25f, -1, -1, 3};
   matrix.rows_seen = {{"blk.0.attn_q.weight", 512}, {"output.weight", 64}};
   matrix.datasets = {"wiki.txt"};
   matrix.chunks = 8;
@@ -54,6 +55,7 @@ TEST(ImportanceMatrix, SurvivesTheRoundTrip) {
   const auto read = read_importance_matrix(path);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->columns, matrix.columns);
+  EXPECT_EQ(read->products, matrix.products);
   EXPECT_EQ(read->rows_seen, matrix.rows_seen);
   EXPECT_EQ(read->datasets, matrix.datasets);
   EXPECT_EQ(read->chunks, 8);

@@ -5,13 +5,16 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/ascii.h"
 #include "base/suggest.h"
 #include "convert/export_plan.h"
 #include "convert/gguf_writer.h"
+#include "convert/mixture.h"
 #include "convert/quantize_recipes.h"
+#include "quant/column_products.h"
 
 namespace jiang {
 namespace {
@@ -19,21 +22,28 @@ namespace {
 // Between two calls of progress(): a second or so of work, and the granularity of cancelling.
 constexpr int64_t kWeightsPerPiece = int64_t{1} << 22;
 constexpr float kLargestF16 = 65504;
+// Rows of a matrix that a mixture tries its formats on, evenly spread.
+constexpr int64_t kRowsTried = 256;
+
+// What a mixture gives to matrices of which no product is known (embeddings that are only looked
+// up), and its general.file_type, which can only name one format.
+constexpr Recipe kMixture = {"mixture", Format::iq4_xs, 30};
 
 // One tensor of the job.
 struct Task {
   const PlannedTensor* tensor;
   QuantizeReport::Row row;
-  const float* importance = nullptr;  // (n_importance rows, cols), or nullptr
+  const float* importance = nullptr;             // (n_importance rows, cols), or nullptr
+  const std::vector<float>* products = nullptr;  // as ColumnProducts wants them
   int64_t rows_per_importance = 0;
   uint64_t bytes_in = 0;
 };
 
 class Job {
  public:
-  Job(const TensorSource& source, const std::string& out, const Recipe& recipe, ThreadPool& pool,
-      const QuantizeOptions& options)
-      : source_(source), out_(out), recipe_(recipe), pool_(pool), options_(options) {}
+  Job(const TensorSource& source, const std::string& out, const Recipe& recipe, double bits,
+      ThreadPool& pool, const QuantizeOptions& options)
+      : source_(source), out_(out), recipe_(recipe), bits_(bits), pool_(pool), options_(options) {}
 
   Result<QuantizeReport> run() {
     std::error_code ignored;
@@ -44,6 +54,8 @@ class Job {
     TRY(plan_, plan_export(source_, options_.extra_metadata));
     TRY_STATUS(choose_formats());
     TRY_STATUS(find_importance());
+    if (bits_ > 0) TRY_STATUS(mix());
+    TRY_STATUS(refuse_to_quantize_anew());
     complete_metadata();
 
     std::vector<GgufTensor> tensors;
@@ -100,53 +112,162 @@ class Job {
       const FormatChoice choice = choice_for(tensor, place);
       task.row.to = choice.format;
       task.row.fallback = choice.fallback;
+      task.row.weights = tensor.shape.elements();
+      task.row.bytes = bytes_as(tensor, choice.format);
+      task.row.is_matrix = has_choice(tensor);
+      tasks_.push_back(std::move(task));
+    }
+    return ok();
+  }
+
+  static uint64_t bytes_as(const PlannedTensor& tensor, Format format) {
+    return static_cast<uint64_t>(tensor.shape.rows()) *
+           *weight_format(format).row_bytes(tensor.shape.cols());
+  }
+
+  Status refuse_to_quantize_anew() const {
+    for (const Task& task : tasks_) {
       const bool is_anew = !weight_format(task.row.from).is_float() &&
                            !weight_format(task.row.to).is_float() && task.row.from != task.row.to;
       if (is_anew && !options_.allow_requantize) {
         return fail(ErrorKind::invalid_argument,
                     "{}: {} is {} already, and quantising it anew to {} loses twice; start from "
                     "the original floats, or allow it (--allow-requantize)",
-                    source_.path(), tensor.name, weight_format(task.row.from).name,
+                    source_.path(), task.tensor->name, weight_format(task.row.from).name,
                     weight_format(task.row.to).name);
       }
-      tasks_.push_back(std::move(task));
     }
     return ok();
   }
 
+  static bool has_choice(const PlannedTensor& tensor) {
+    return tensor.source && tensor.shape.rank() >= 2 && is_quantizable(tensor.name);
+  }
+
   FormatChoice choice_for(const PlannedTensor& tensor, const TensorPlace& place) const {
     if (!tensor.source || tensor.shape.rank() < 2) return {Format::f32};
-    if (is_quantizable(tensor.name)) return choose_format(recipe_, place, options_.pure);
+    if (has_choice(tensor)) return choose_format(recipe_, place, options_.pure);
     // Positions and the like: as they are in a GGUF file, which knows best, else f32.
     return {source_.metadata() ? tensor.source->format : Format::f32};
   }
 
   Status find_importance() {
     if (!options_.importance) return ok();
+    const ImportanceMatrix& matrix = *options_.importance;
     size_t n_found = 0;
     for (Task& task : tasks_) {
-      const auto found = options_.importance->columns.find(task.tensor->name);
-      if (found == options_.importance->columns.end()) continue;
+      const std::string& name = task.tensor->name;
       const auto cols = static_cast<size_t>(task.tensor->shape.cols());
-      // One row of importance for all rows, or one for each expert.
-      const size_t sets = found->second.size() / cols;
       const size_t experts =
           task.tensor->shape.rank() == 3 ? static_cast<size_t>(task.tensor->shape[0]) : 1;
-      if (found->second.size() % cols != 0 || (sets != 1 && sets != experts)) {
-        return fail(ErrorKind::invalid_argument,
-                    "the importance matrix has {} columns for {}, which has {}: it belongs to "
-                    "another model",
-                    found->second.size(), task.tensor->name, cols);
+      const auto found = matrix.columns.find(name);
+      if (found != matrix.columns.end()) {
+        // One row of importance for all rows, or one for each expert.
+        const size_t sets = found->second.size() / cols;
+        if (found->second.size() % cols != 0 || (sets != 1 && sets != experts)) {
+          return fail(ErrorKind::invalid_argument,
+                      "the importance matrix has {} columns for {}, which has {}: it belongs to "
+                      "another model",
+                      found->second.size(), name, cols);
+        }
+        task.importance = found->second.data();
+        task.rows_per_importance = task.tensor->shape.rows() / static_cast<int64_t>(sets);
+        ++n_found;
       }
-      task.importance = found->second.data();
-      task.rows_per_importance = task.tensor->shape.rows() / static_cast<int64_t>(sets);
-      ++n_found;
+      const auto products = matrix.products.find(name);
+      if (products == matrix.products.end() || experts > 1) continue;
+      const auto wanted = static_cast<size_t>(ColumnProducts::count(static_cast<int64_t>(cols)));
+      if (products->second.size() != wanted) {
+        return fail(ErrorKind::invalid_argument,
+                    "the importance matrix has {} products for {}, whose {} columns have {}: it "
+                    "belongs to another model",
+                    products->second.size(), name, cols, wanted);
+      }
+      task.products = &products->second;
     }
     if (n_found > 0) return ok();
     return fail(ErrorKind::invalid_argument,
                 "none of the {} layers of the importance matrix is in {}: it belongs to another "
                 "model",
-                options_.importance->columns.size(), source_.path());
+                matrix.columns.size(), source_.path());
+  }
+
+  // The formats of a mixture: tries each on some rows of every matrix.
+  Status mix() {
+    std::vector<std::vector<MixtureChoice>> matrices;
+    std::vector<Task*> mixed;
+    uint64_t rest = 0, weights = 0;
+    for (Task& task : tasks_) {
+      weights += static_cast<uint64_t>(task.row.weights);
+      if (!task.row.is_matrix || !task.products) {
+        rest += task.row.bytes;
+        continue;
+      }
+      TRY_STATUS(tell(task.tensor->name));
+      if (task.tensor->source && options_.before_tensor)
+        TRY_STATUS(options_.before_tensor(*task.tensor->source));
+      TRY(std::vector<MixtureChoice> choices, try_formats(task));
+      matrices.push_back(std::move(choices));
+      mixed.push_back(&task);
+    }
+    if (mixed.empty()) {
+      return fail(ErrorKind::invalid_argument,
+                  "a mixture needs to know what errors cost: give --imatrix FILE, made by jiang "
+                  "imatrix --full");
+    }
+    const auto budget = static_cast<uint64_t>(bits_ / 8 * static_cast<double>(weights));
+    const auto chosen = budget > rest ? choose_mixture(matrices, budget - rest) : std::nullopt;
+    if (!chosen) {
+      uint64_t least = rest;
+      for (const auto& choices : matrices) {
+        least += std::min_element(choices.begin(), choices.end(), [](auto& a, auto& b) {
+                   return a.bytes < b.bytes;
+                 })->bytes;
+      }
+      return fail(ErrorKind::invalid_argument,
+                  "{}: {} bits per weight cannot be had, its smallest formats need {:.2f}",
+                  source_.path(), bits_,
+                  8 * static_cast<double>(least) / static_cast<double>(weights));
+    }
+    for (size_t i = 0; i < mixed.size(); ++i) {
+      const MixtureChoice& choice = matrices[i][(*chosen)[i]];
+      mixed[i]->row.to = choice.format;
+      mixed[i]->row.bytes = choice.bytes;
+      mixed[i]->row.fallback = false;
+    }
+    return ok();
+  }
+
+  Result<std::vector<MixtureChoice>> try_formats(const Task& task) {
+    const int64_t rows = task.tensor->shape.rows(), cols = task.tensor->shape.cols();
+    const ColumnProducts products(*task.products, cols, pool_);
+    const int64_t count = std::min(rows, kRowsTried);
+    std::vector<MixtureChoice> choices;
+    for (const Format format : mixture_formats(cols)) {
+      std::vector<double> errors(static_cast<size_t>(count));
+      pool_.parallel_for(errors.size(), 1, [&](size_t begin, size_t end) {
+        std::vector<float> x(static_cast<size_t>(cols)), back(x.size());
+        std::vector<std::byte> bytes(*weight_format(format).row_bytes(cols));
+        for (size_t i = begin; i < end; ++i) {
+          read_rows(x.data(), *task.tensor, static_cast<int64_t>(i) * rows / count, 1);
+          quantize_row(bytes.data(), weight_format(format), x.data(), cols, task.importance,
+                       &products);
+          weight_format(format).dequantize(back.data(), bytes.data(), cols);
+          errors[i] = products.error(x.data(), back.data());
+        }
+      });
+      double error = 0;
+      for (const double row : errors) error += row;
+      const double cost = error / 2 * static_cast<double>(rows) / static_cast<double>(count);
+      choices.push_back({format, bytes_as(*task.tensor, format), cost});
+    }
+    return choices;
+  }
+
+  static void quantize_row(std::byte* out, const WeightFormat& format, const float* x, int64_t cols,
+                           const float* importance, const ColumnProducts* products) {
+    format.quantize(out, x, cols, importance);
+    if (products && format.compensate) format.compensate(out, x, cols, *products);
   }
 
   void complete_metadata() {
@@ -186,6 +307,9 @@ class Job {
     const uint64_t row_bytes = *weight_format(task.row.to).row_bytes(cols);
     std::vector<std::byte> bytes(static_cast<size_t>(rows) * row_bytes);
     errors_.assign(static_cast<size_t>(rows), {});
+    products_.reset();
+    if (task.products && !weight_format(task.row.to).is_float())
+      products_.emplace(*task.products, cols, pool_);
     const int64_t rows_per_piece = std::max<int64_t>(kWeightsPerPiece / cols, 1);
     for (int64_t first = 0; first < rows; first += rows_per_piece) {
       if (first > 0) TRY_STATUS(tell(tensor.name));
@@ -200,17 +324,20 @@ class Job {
     }
     if (tensor.source) source_.forget(tensor.source->bytes);
     // Summed row by row, so that it does not depend on the threads.
-    double error = 0, power = 0;
+    double error = 0, power = 0, cost = 0;
     for (const RowError& row : errors_) {
       error += row.error;
       power += row.power;
+      cost += row.cost;
     }
+    task.row.expected_divergence = cost / 2;
     task.row.relative_mse = power > 0 ? error / power : 0;
     return writer.write_tensor(bytes);
   }
 
   struct RowError {
     double error = 0, power = 0;
+    double cost = 0;  // r H r^T
   };
 
   Status convert_rows(const Task& task, int64_t first, int64_t count, std::byte* bytes,
@@ -237,9 +364,11 @@ class Job {
           std::byte* out = bytes + static_cast<uint64_t>(row) * row_bytes;
           const float* importance =
               task.importance ? task.importance + row / task.rows_per_importance * cols : nullptr;
-          format.quantize(out, values, cols, importance);
+          quantize_row(out, format, values, cols, importance, products_ ? &*products_ : nullptr);
           format.dequantize(back.data(), out, cols);
-          errors_[static_cast<size_t>(row)] = row_error(values, back.data(), cols);
+          RowError& error = errors_[static_cast<size_t>(row)];
+          error = row_error(values, back.data(), cols);
+          if (products_) error.cost = products_->error(values, back.data());
         }
       }
     });
@@ -282,16 +411,22 @@ class Job {
   const TensorSource& source_;
   const std::string& out_;
   const Recipe& recipe_;
+  const double bits_;  // of a mixture, or 0
   ThreadPool& pool_;
   const QuantizeOptions& options_;
   ExportPlan plan_;
   std::vector<Task> tasks_;
-  std::vector<RowError> errors_;  // by row of the current tensor
+  std::vector<RowError> errors_;            // by row of the current tensor
+  std::optional<ColumnProducts> products_;  // of the current tensor
   QuantizeReport report_;
   uint64_t bytes_done_ = 0;
 };
 
 }  // namespace
+
+QuantizeType mixture_type(double bits) {
+  return {fmt::format("{} bits", bits), kMixture.base, bits};
+}
 
 Result<QuantizeType> find_quantize_type(std::string_view name) {
   const std::string lower = ascii_lower(name);
@@ -315,9 +450,10 @@ std::vector<std::string> quantize_type_names() {
 Result<QuantizeReport> quantize_model(const TensorSource& source, const std::string& out,
                                       const QuantizeType& type, ThreadPool& pool,
                                       const QuantizeOptions& options) {
+  if (type.bits > 0) return Job(source, out, kMixture, type.bits, pool, options).run();
   const Recipe* recipe = find_recipe(type.name);
   if (!recipe) return fail(ErrorKind::invalid_argument, "unknown type \"{}\"", type.name);
-  return Job(source, out, *recipe, pool, options).run();
+  return Job(source, out, *recipe, 0, pool, options).run();
 }
 
 }  // namespace jiang

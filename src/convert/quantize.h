@@ -22,7 +22,13 @@ namespace jiang {
 struct QuantizeType {
   std::string name;  // "q4_0", also where IPEX-LLM's "sym_int4" was asked for
   Format base = Format::f32;
+  double bits = 0;  // > 0: a mixture of this many bits per weight, see mixture_type()
 };
+// Each matrix in the format that keeps the expected divergence least while all tensors together
+// need at most `bits` per weight (mixture.h). Needs an importance matrix with products.
+QuantizeType mixture_type(double bits);
+// What a model of floats becomes when nobody chose; decision 0031 has the figures.
+inline constexpr const char* kDefaultQuantizeType = "q4_k_m";
 Result<QuantizeType> find_quantize_type(std::string_view name);  // with did-you-mean
 // The recipes, then the other names that people know for them ("sym_int4", "fp16").
 std::vector<std::string> quantize_type_names();
@@ -37,8 +43,15 @@ struct QuantizeReport {
   struct Row {
     std::string tensor;  // GGUF spelling
     Format from, to;
-    bool fallback = false;    // the wanted format's blocks do not divide the row
+    int64_t weights = 0;
+    uint64_t bytes = 0;  // in the result
+    bool is_matrix =
+        false;              // one that has a choice of formats: no norm, bias or table of positions
+    bool fallback = false;  // the wanted format's blocks do not divide the row
     double relative_mse = 0;  // sum (x - q(x))^2 / sum x^2
+    // What the errors of this tensor are expected to add to the divergence, nats a token; 0 if the
+    // importance matrix has no products for it.
+    double expected_divergence = 0;
   };
   std::vector<Row> rows;
   std::vector<std::string> left_out;  // tensors of the source that GGUF has no place for
@@ -47,6 +60,7 @@ struct QuantizeReport {
 };
 
 struct QuantizeOptions {
+  // With products (`jiang imatrix --full`), columns make up for each other's errors.
   const ImportanceMatrix* importance = nullptr;
   // Called between pieces of work, from the calling thread. False: stop, leaving nothing behind.
   std::function<bool(const QuantizeProgress&)> progress;

@@ -5,9 +5,11 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <random>
 
 #include "base/file.h"
 #include "convert/quantization_error.h"
+#include "quant/column_products.h"
 #include "tests/support/loose_tensors.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/test_data.h"
@@ -399,6 +401,166 @@ TEST_F(Quantizing, ImportanceIsUsedAndMustFit) {
   const auto other = quantize(source, "q4_0", options);
   ASSERT_FALSE(other);
   EXPECT_NE(other.error().message.find("another model"), std::string::npos);
+}
+
+// Hidden 256, so that all formats are there; activations whose columns move together, and matter
+// differently from matrix to matrix.
+struct Measured {
+  LooseTensors source;
+  ImportanceMatrix matrix;
+};
+Measured measured_llama() {
+  Measured measured;
+  measured.source.config_ = {{"architectures", {"LlamaForCausalLM"}},
+                             {"model_type", "llama"},
+                             {"hidden_size", 256},
+                             {"intermediate_size", 256},
+                             {"num_hidden_layers", 1},
+                             {"num_attention_heads", 4},
+                             {"num_key_value_heads", 2},
+                             {"max_position_embeddings", 128},
+                             {"vocab_size", 64},
+                             {"tie_word_embeddings", true},
+                             {"rms_norm_eps", 1e-5}};
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal;
+  float matters = 1e-3f;
+  auto add = [&](const char* hf_name, const char* name, int64_t rows) {
+    measured.source.add_random(hf_name, {rows, 256});
+    std::vector<float> products(256 * 256), columns(256);
+    for (int sample = 0; sample < 300; ++sample) {
+      float common = normal(random), x[256];
+      for (float& value : x) value = 0.7f * common + 0.7f * normal(random);
+      for (size_t i = 0; i < 256; ++i) {
+        columns[i] += x[i] * x[i] / 300;
+        for (size_t j = 0; j < 256; ++j) products[i * 256 + j] += matters * x[i] * x[j] / 300;
+      }
+    }
+    matters *= 4;
+    measured.matrix.columns[name] = columns;
+    measured.matrix.products[name] = products;
+  };
+  measured.source.add_random("model.norm.weight", {256});
+  measured.source.add_random("model.layers.0.input_layernorm.weight", {256});
+  measured.source.add_random("model.layers.0.post_attention_layernorm.weight", {256});
+  add("model.embed_tokens.weight", "token_embd.weight", 64);
+  add("model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight", 256);
+  add("model.layers.0.self_attn.k_proj.weight", "blk.0.attn_k.weight", 128);
+  add("model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight", 128);
+  add("model.layers.0.self_attn.o_proj.weight", "blk.0.attn_output.weight", 256);
+  add("model.layers.0.mlp.gate_proj.weight", "blk.0.ffn_gate.weight", 256);
+  add("model.layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight", 256);
+  add("model.layers.0.mlp.down_proj.weight", "blk.0.ffn_down.weight", 256);
+  measured.matrix.chunks = 1;
+  return measured;
+}
+
+double expected_divergence(const QuantizeReport& report) {
+  double sum = 0;
+  for (const auto& row : report.rows) sum += row.expected_divergence;
+  return sum;
+}
+
+TEST_F(Quantizing, AMixtureHoldsItsBudgetAndCostsLessThanOneFormat) {
+  const Measured measured = measured_llama();
+  QuantizeOptions options;
+  options.importance = &measured.matrix;
+  options.pure = true;
+  const auto plain = quantize(measured.source, "q4_k_s", options);
+  ASSERT_TRUE(plain);
+  options.pure = false;
+  double last = 1e9;
+  for (const double bits : {2.9, 3.5, 4.5, 6.0, 8.6}) {
+    const auto report = quantize_model(measured.source, folder_.path("out.gguf"),
+                                       mixture_type(bits), pool_, options);
+    ASSERT_TRUE(report) << report.error().message;
+    uint64_t bytes = 0;
+    int64_t weights = 0;
+    for (const auto& row : report->rows) bytes += row.bytes, weights += row.weights;
+    EXPECT_LE(static_cast<double>(bytes) * 8, bits * static_cast<double>(weights));
+    EXPECT_LT(expected_divergence(*report), last) << bits;
+    last = expected_divergence(*report);
+    // 4.5 bits with norms in f32 is a little less than q4_k's.
+    if (bits == 4.5) {
+      EXPECT_LT(last, expected_divergence(*plain));
+    }
+    const auto result = open();
+    ASSERT_TRUE(result);
+    for (const auto& row : report->rows) {
+      const auto found =
+          std::find_if(result->tensors().begin(), result->tensors().end(),
+                       [&](const TensorInfo& tensor) { return tensor.bytes.size() == row.bytes; });
+      EXPECT_NE(found, result->tensors().end()) << row.tensor;
+    }
+  }
+}
+
+TEST_F(Quantizing, ProductsLessenWhatErrorsCost) {
+  Measured measured = measured_llama();
+  QuantizeOptions options;
+  options.importance = &measured.matrix;
+  const auto with = quantize(measured.source, "iq4_xs", options, "with.gguf");
+  ASSERT_TRUE(with);
+  const auto products = measured.matrix.products;
+  measured.matrix.products.clear();
+  ASSERT_TRUE(quantize(measured.source, "iq4_xs", options, "without.gguf"));
+  EXPECT_NE(whole_file(folder_.path("with.gguf")) == whole_file(folder_.path("without.gguf")),
+            true);
+  // What the file without them costs, by the same measure.
+  ThreadPool pool(1);
+  double cost = 0;
+  const auto result = open("without.gguf");
+  const std::pair<const char*, const char*> names[] = {
+      {"model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight"},
+      {"model.layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight"}};
+  double better = 0;
+  for (const auto& [hf_name, name] : names) {
+    const ColumnProducts h(products.at(name), 256, pool);
+    const auto x = values_of(measured.source, hf_name), y = values_of(*result, hf_name);
+    for (size_t at = 0; at < x.size(); at += 256) cost += h.error(&x[at], &y[at]) / 2;
+    for (const auto& row : with->rows) better += row.tensor == name ? row.expected_divergence : 0;
+  }
+  EXPECT_LT(better, 0.8 * cost);
+}
+
+TEST_F(Quantizing, AMixtureDoesNotDependOnThreads) {
+  const Measured measured = measured_llama();
+  QuantizeOptions options;
+  options.importance = &measured.matrix;
+  std::string first;
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    ASSERT_TRUE(quantize_model(measured.source, folder_.path("out.gguf"), mixture_type(4.5), pool,
+                               options));
+    const std::string bytes = whole_file(folder_.path("out.gguf"));
+    if (first.empty()) first = bytes;
+    EXPECT_EQ(bytes == first, true) << threads;
+  }
+}
+
+TEST_F(Quantizing, AMixtureThatCannotBeIsRefused) {
+  Measured measured = measured_llama();
+  QuantizeOptions options;
+  options.importance = &measured.matrix;
+  const auto mix = [&](double bits) {
+    return quantize_model(measured.source, folder_.path("out.gguf"), mixture_type(bits), pool_,
+                          options);
+  };
+  const auto small = mix(2);
+  ASSERT_FALSE(small);
+  EXPECT_NE(small.error().message.find("smallest formats need 2."), std::string::npos)
+      << small.error().message;
+  int calls = 0;
+  options.progress = [&](const QuantizeProgress&) { return ++calls < 3; };
+  EXPECT_EQ(mix(4.5).error().kind, ErrorKind::cancelled) << "while formats are tried";
+  options.progress = {};
+  measured.matrix.products["blk.0.attn_q.weight"].pop_back();
+  EXPECT_NE(mix(4.5).error().message.find("another model"), std::string::npos);
+  measured.matrix.products.clear();
+  const auto blind = mix(4.5);
+  ASSERT_FALSE(blind);
+  EXPECT_NE(blind.error().message.find("imatrix --full"), std::string::npos);
+  EXPECT_TRUE(left_nothing());
 }
 
 TEST(QuantizationErrors, AreTabledByFormat) {

@@ -157,7 +157,7 @@ class Job {
     }
     if (type == "none") return ok();
     if (type.empty()) type = recommended_;
-    if (type.empty()) type = kDefaultType;
+    if (type.empty()) type = kDefaultQuantizeType;
     TRY(const QuantizeType found, find_quantize_type(type));
     type_ = found;
     manifest_.type = found.name;

@@ -22,9 +22,6 @@ namespace jiang {
 
 class HttpClient;  // base/http_client.h
 
-// What a folder of floats becomes when nobody chose.
-inline constexpr const char* kDefaultType = "q4_k_m";
-
 struct PullEvent {
   enum class Phase { listing, planned, waiting, fetching, verifying, quantising, trying, done };
   Phase phase = Phase::listing;
@@ -39,7 +36,7 @@ Json event_json(const PullEvent& event);
 
 struct PullOptions {
   // A type, "none" (keep the folder as it is), or "": the name's choice, then the catalogue's or
-  // kDefaultType. A GGUF is never quantised anew.
+  // kDefaultQuantizeType. A GGUF is never quantised anew.
   std::string type = {};
   bool keep_originals = false;
   bool even_if_too_large = false;  // for this machine's memory

@@ -111,6 +111,7 @@ Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSour
         return asked.finish(pool,
                             {.folder = options.packed_folder,
                              .least_bytes = options.packed_least_bytes,
+                             .must_keep = options.must_keep_packed,
                              .note = options.note},
                             options.progress);
       }));

@@ -114,6 +114,8 @@ struct LoadOptions {
   // Where packed weights are kept for the next time (model/packed_cache.h); empty: in memory alone.
   std::string packed_folder = {};
   uint64_t packed_least_bytes = uint64_t{64} << 20;  // smaller models are packed in no time
+  // Packed weights that cannot be kept there are an error, not a note.
+  bool must_keep_packed = false;
   // Told, in a sentence, when packed weights could not be kept. May be empty.
   std::function<void(const std::string&)> note = {};
   // Called with (bytes done, bytes in all) while weights are packed.

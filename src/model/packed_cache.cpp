@@ -131,7 +131,17 @@ PackedWeights::PackedWeights(const TensorSource& source, std::vector<MatrixShape
   uint64_t bytes = 0;
   for (const MatrixShape& shape : shapes_)
     bytes += PackedMatrix::bytes_of(shape.format, shape.rows, shape.cols);
-  if (options_.folder.empty() || bytes < options_.least_bytes) return;
+  if (options_.folder.empty()) {
+    kept_ = fail(ErrorKind::invalid_argument, "no folder for packed weights was given");
+    return;
+  }
+  if (bytes < options_.least_bytes) {
+    kept_ = fail(ErrorKind::invalid_argument,
+                 "{}: its packed weights are {}, and models under {} are packed sooner than a file "
+                 "is opened: none are kept",
+                 source_.path(), human_bytes(bytes), human_bytes(options_.least_bytes));
+    return;
+  }
   const std::string path = path_for(source_, options_.folder);
   if (open_cached(path)) return;
   // Absent, of another version or source, cut short, changed: all the same, it is written anew.
@@ -217,6 +227,7 @@ Status PackedWeights::begin_writing(const std::string& path) {
 
 void PackedWeights::give_up_writing(const Error& error) {
   writer_.reset();
+  kept_ = error;
   if (options_.note)
     options_.note(fmt::format("packed weights are kept in memory only: {}", error.message));
 }

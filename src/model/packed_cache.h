@@ -24,6 +24,7 @@ namespace jiang {
 struct PackedCacheOptions {
   std::string folder;                  // empty: no cache
   uint64_t least_bytes = 64ull << 20;  // smaller models are packed sooner than files are opened
+  bool must_keep = false;              // for who loads: kept() is to be ok
   // Told once, in a sentence, when packed weights could not be kept. May be empty.
   std::function<void(const std::string&)> note;
 };
@@ -50,6 +51,10 @@ class PackedWeights {
   // After the last one: the file takes its place.
   void finish();
 
+  // ok while the weights lie in the cache or are on their way there; otherwise why they are not.
+  // Known from the start, but for what goes wrong on the disk.
+  const Status& kept() const { return kept_; }
+
   // Where the packed weights of `source` lie, or would lie, in a cache folder.
   static std::string path_for(const TensorSource& source, const std::string& folder);
 
@@ -69,6 +74,7 @@ class PackedWeights {
   size_t next_ = 0;
   std::shared_ptr<const Cached> cached_;
   std::unique_ptr<Writer> writer_;
+  Status kept_ = ok();
 };
 
 }  // namespace jiang

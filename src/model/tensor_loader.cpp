@@ -180,7 +180,9 @@ Status TensorLoader::finish(ThreadPool& pool, PackedCacheOptions cache,
   for (const Request& request : requests_) all += request.found->bytes.size();
   uint64_t done = 0;
   if (progress) progress(0, all);
+  const bool must_keep = cache.must_keep;
   PackedWeights packed(*source_, std::move(shapes_), pool, std::move(cache));
+  if (must_keep) TRY_STATUS(packed.kept());  // before the work of packing
   for (const Request& request : requests_) {
     // Reading a mapped file that has shrunk would kill the process.
     if (!source_->still_whole()) {
@@ -193,6 +195,7 @@ Status TensorLoader::finish(ThreadPool& pool, PackedCacheOptions cache,
     if (progress) progress(done, all);
   }
   packed.finish();
+  if (must_keep) TRY_STATUS(packed.kept());
   requests_.clear();
   return ok();
 }

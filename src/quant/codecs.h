@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "quant/column_products.h"
+
 namespace jiang {
 
 void dequantize_f32(float* out, const void* in, int64_t n);
@@ -39,5 +41,17 @@ void quantize_q6_k(void* out, const float* x, int64_t n, const float* importance
 void quantize_iq4_nl(void* out, const float* x, int64_t n, const float* importance);
 void quantize_iq4_xs(void* out, const float* x, int64_t n, const float* importance);
 void quantize_mxfp4(void* out, const float* x, int64_t n, const float* importance);
+
+void compensate_q4_0(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q4_1(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q5_0(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q5_1(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q2_k(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q3_k(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q4_k(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q5_k(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_q6_k(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_iq4_nl(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
+void compensate_iq4_xs(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
 
 }  // namespace jiang

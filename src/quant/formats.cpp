@@ -13,22 +13,22 @@ namespace {
 
 // clang-format off
 constexpr std::array<WeightFormat, kFormatCount> kFormats = {{
-    {Format::f32,    "f32",     0,   1,   4, dequantize_f32,    quantize_f32},
-    {Format::f16,    "f16",     1,   1,   2, dequantize_f16,    quantize_f16},
-    {Format::bf16,   "bf16",   30,   1,   2, dequantize_bf16,   quantize_bf16},
-    {Format::q8_0,   "q8_0",    8,  32,  34, dequantize_q8_0,   quantize_q8_0},
-    {Format::q4_0,   "q4_0",    2,  32,  18, dequantize_q4_0,   quantize_q4_0},
-    {Format::q4_1,   "q4_1",    3,  32,  20, dequantize_q4_1,   quantize_q4_1},
-    {Format::q5_0,   "q5_0",    6,  32,  22, dequantize_q5_0,   quantize_q5_0},
-    {Format::q5_1,   "q5_1",    7,  32,  24, dequantize_q5_1,   quantize_q5_1},
-    {Format::q2_k,   "q2_k",   10, 256,  84, dequantize_q2_k,   quantize_q2_k},
-    {Format::q3_k,   "q3_k",   11, 256, 110, dequantize_q3_k,   quantize_q3_k},
-    {Format::q4_k,   "q4_k",   12, 256, 144, dequantize_q4_k,   quantize_q4_k},
-    {Format::q5_k,   "q5_k",   13, 256, 176, dequantize_q5_k,   quantize_q5_k},
-    {Format::q6_k,   "q6_k",   14, 256, 210, dequantize_q6_k,   quantize_q6_k},
-    {Format::iq4_nl, "iq4_nl", 20,  32,  18, dequantize_iq4_nl, quantize_iq4_nl},
-    {Format::iq4_xs, "iq4_xs", 23, 256, 136, dequantize_iq4_xs, quantize_iq4_xs},
-    {Format::mxfp4,  "mxfp4",  39,  32,  17, dequantize_mxfp4,  quantize_mxfp4},
+    {Format::f32,    "f32",     0,   1,   4, dequantize_f32,    quantize_f32,    nullptr},
+    {Format::f16,    "f16",     1,   1,   2, dequantize_f16,    quantize_f16,    nullptr},
+    {Format::bf16,   "bf16",   30,   1,   2, dequantize_bf16,   quantize_bf16,   nullptr},
+    {Format::q8_0,   "q8_0",    8,  32,  34, dequantize_q8_0,   quantize_q8_0,   nullptr},
+    {Format::q4_0,   "q4_0",    2,  32,  18, dequantize_q4_0,   quantize_q4_0,   compensate_q4_0},
+    {Format::q4_1,   "q4_1",    3,  32,  20, dequantize_q4_1,   quantize_q4_1,   compensate_q4_1},
+    {Format::q5_0,   "q5_0",    6,  32,  22, dequantize_q5_0,   quantize_q5_0,   compensate_q5_0},
+    {Format::q5_1,   "q5_1",    7,  32,  24, dequantize_q5_1,   quantize_q5_1,   compensate_q5_1},
+    {Format::q2_k,   "q2_k",   10, 256,  84, dequantize_q2_k,   quantize_q2_k,   compensate_q2_k},
+    {Format::q3_k,   "q3_k",   11, 256, 110, dequantize_q3_k,   quantize_q3_k,   compensate_q3_k},
+    {Format::q4_k,   "q4_k",   12, 256, 144, dequantize_q4_k,   quantize_q4_k,   compensate_q4_k},
+    {Format::q5_k,   "q5_k",   13, 256, 176, dequantize_q5_k,   quantize_q5_k,   compensate_q5_k},
+    {Format::q6_k,   "q6_k",   14, 256, 210, dequantize_q6_k,   quantize_q6_k,   compensate_q6_k},
+    {Format::iq4_nl, "iq4_nl", 20,  32,  18, dequantize_iq4_nl, quantize_iq4_nl, compensate_iq4_nl},
+    {Format::iq4_xs, "iq4_xs", 23, 256, 136, dequantize_iq4_xs, quantize_iq4_xs, compensate_iq4_xs},
+    {Format::mxfp4,  "mxfp4",  39,  32,  17, dequantize_mxfp4,  quantize_mxfp4,  nullptr},
 }};
 // clang-format on
 

@@ -13,6 +13,8 @@
 
 namespace jiang {
 
+class ColumnProducts;
+
 enum class Format : uint8_t {
   f32,
   f16,
@@ -46,6 +48,12 @@ struct WeightFormat {
   // nullptr, is the mean square of the activation that each weight meets. nullptr if jiang
   // cannot write the format.
   void (*quantize)(void* out, const float* x, int64_t n, const float* importance);
+
+  // Chooses codes and scales of a quantised row anew, so that the errors of columns that move
+  // together make up for each other. `blocks` (n weights) is what quantize() found for x (n); of
+  // that and what is found, the one of less r H r^T is kept. nullptr: the format has no such
+  // search.
+  void (*compensate)(void* blocks, const float* x, int64_t n, const ColumnProducts& products);
 
   bool is_float() const { return block_size == 1; }
   double bits_per_weight() const { return 8.0 * block_bytes / block_size; }

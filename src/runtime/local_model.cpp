@@ -1,12 +1,14 @@
 #include "runtime/local_model.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/json_value.h"
 #include "base/machine.h"
 #include "base/quantity.h"
 #include "hub/model_ref.h"
 #include "hub/store.h"
+#include "model/packed_cache.h"
 
 namespace jiang {
 namespace {
@@ -50,6 +52,24 @@ uint64_t weight_file_bytes(const TensorSource& source) {
   uint64_t bytes = 0;
   for (const TensorInfo& tensor : source.tensors()) bytes += tensor.bytes.size();
   return bytes;
+}
+
+std::string packed_weights_folder() { return jiang_home() + "/cache/packed"; }
+
+Result<KeptWeights> keep_packed_weights(std::shared_ptr<const TensorSource> source,
+                                        ThreadPool& pool,
+                                        std::function<void(uint64_t, uint64_t)> progress) {
+  LoadOptions options;
+  options.packed_folder = packed_weights_folder();
+  options.must_keep_packed = true;
+  options.progress = std::move(progress);
+  TRY_STATUS(load_model(source, pool, options));
+  KeptWeights kept;
+  kept.path = PackedWeights::path_for(*source, options.packed_folder);
+  std::error_code error;
+  kept.bytes = std::filesystem::file_size(kept.path, error);
+  if (error) return fail(ErrorKind::io, "{}: {}", kept.path, error.message());
+  return kept;
 }
 
 Result<TextAssets> text_assets_of(const TensorSource& source) {
@@ -99,7 +119,7 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   }
   LoadOptions load_options;
   load_options.context_length = context;
-  load_options.packed_folder = jiang_home() + "/cache/packed";
+  load_options.packed_folder = packed_weights_folder();
   load_options.note = options.note;
   load_options.progress = options.progress;
   AdapterMix mix;

@@ -47,6 +47,18 @@ struct LocalModelOptions {
 Result<std::shared_ptr<const TensorSource>> open_model(const std::string& reference);
 uint64_t weight_file_bytes(const TensorSource& source);
 
+// Where load_local_model() keeps and looks for packed weights.
+std::string packed_weights_folder();
+struct KeptWeights {
+  std::string path;
+  uint64_t bytes = 0;
+};
+// Packs the weights into that folder ahead of the first load_local_model(). An error if they cannot
+// be kept, or are too small to be.
+Result<KeptWeights> keep_packed_weights(std::shared_ptr<const TensorSource> source,
+                                        ThreadPool& pool,
+                                        std::function<void(uint64_t, uint64_t)> progress);
+
 // The tokenizer and template that lie in or beside the weights.
 Result<TextAssets> text_assets_of(const TensorSource& source);
 // The text side of a model, or of a file or folder that holds only a tokenizer.

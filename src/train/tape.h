@@ -32,6 +32,16 @@ enum class TapeMode : uint8_t {
   checkpointing,  // inputs of layers only
 };
 
+// Sees the input of every linear, and the gradients of the outputs of linears and embeddings, in
+// the backward pass.
+class GradientObserver {
+ public:
+  virtual ~GradientObserver() = default;
+  virtual void observe(const Linear& linear, TensorView x, TensorView dy) = 0;
+  // The output was `scale` times the rows of the table.
+  virtual void observe_lookup(const WeightMatrix& table, float scale, TensorView dy) = 0;
+};
+
 class Tape final : public Ops {
  public:
   Tape(ThreadPool& pool, const Bindings& bindings, size_t memory_bytes);
@@ -42,6 +52,8 @@ class Tape final : public Ops {
 
   // Forgets everything. Equal seeds drop the same inputs of adapters.
   void begin(TapeMode mode, uint64_t dropout_seed);
+  // Gradients then flow through the whole model even if nothing trains. It outlives the tape.
+  void set_observer(GradientObserver* observer) { observer_ = observer; }
   bool counting() const { return pool_ == nullptr; }
   size_t peak_bytes() const { return blocks_.peak(); }
   ThreadPool& pool() { return *pool_; }
@@ -146,6 +158,7 @@ class Tape final : public Ops {
   RopeAngleCache angles_;
   const kernels::RowTable& rows_;
 
+  GradientObserver* observer_ = nullptr;
   TapeMode mode_ = TapeMode::forward_only;
   uint64_t dropout_seed_ = 0;
   std::vector<Node> nodes_;

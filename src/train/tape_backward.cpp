@@ -146,6 +146,7 @@ void Tape::run_backward(const Node& node) {
 }
 
 void Tape::embedding_backward(const Node& node, TensorView dy) {
+  if (observer_ && !counting()) observer_->observe_lookup(*node.table, node.number, dy);
   const auto found = bindings_.tables.find(node.table);
   if (found == bindings_.tables.end() || counting()) return;
   const TensorView gradient = found->second->gradient.view();

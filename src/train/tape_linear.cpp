@@ -65,6 +65,7 @@ void Tape::linear_forward(const Node& node) {
 
 void Tape::linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorView x,
                            const Linear& linear) {
+  if (observer_ && !counting()) observer_->observe(linear, x, dy);
   const auto trained = bindings_.weights.find(&linear);
   if (trained != bindings_.weights.end()) {
     if (counting()) return;

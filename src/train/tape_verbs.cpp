@@ -25,7 +25,7 @@ TensorView Tape::embedding(std::span<const TokenId> ids, const WeightMatrix& tab
   node.table = &table;
   node.number = scale;
   return record(node, static_cast<int64_t>(ids.size()), table.cols,
-                bindings_.tables.contains(&table));
+                bindings_.tables.contains(&table) || observer_ != nullptr);
 }
 
 TensorView Tape::linear(TensorView x, const Linear& linear) {

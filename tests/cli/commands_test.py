@@ -5,7 +5,7 @@ import os
 import random
 import xml.etree.ElementTree
 
-from support import DATA, Case, data, jiang, scratch, tiny_encoder, tiny_model
+from support import DATA, Case, data, jiang, scratch, slow_model, tiny_encoder, tiny_model
 
 
 class Frame(Case):
@@ -290,6 +290,8 @@ class Files(Case):
         types = json.loads(self.succeeds("show", out, "--json"))["types"]
         self.assertIn("q4_0", [t["type"] for t in types])
         self.succeeds("run", out, "-p", "hello", "-n", "4", "--temp", "0")
+        unasked = json.loads(self.succeeds("quantize", tiny_model("qwen2", "f16"), out, "--json"))
+        self.assertEqual(unasked["type"], "q4_k_m")
         self.assertIn("sym_int4", self.succeeds("quantize", "--list-types").decode().split())
 
     def test_a_folder_becomes_a_file_that_says_the_same(self):
@@ -308,6 +310,55 @@ class Files(Case):
         out = os.path.join(scratch, "with-matrix.gguf")
         self.succeeds("quantize", tiny_model("qwen2", "f16"), out, "--type", "q4_k", "--imatrix", matrix)
         self.succeeds("run", out, "-p", "hello", "-n", "4", "--temp", "0")
+
+    def test_a_mixture_holds_its_budget(self):
+        text = os.path.join(scratch, "mixture.txt")
+        with open(text, "w") as file:
+            file.write("a text about cats and dogs\n" * 200)
+        model = tiny_model("qwen2", "f16")
+        plain, full = os.path.join(scratch, "plain.imatrix"), os.path.join(scratch, "full.imatrix")
+        self.succeeds("imatrix", model, text, "-o", plain, "-c", "64", "--chunks", "4")
+        self.succeeds("imatrix", model, text, "-o", full, "-c", "64", "--chunks", "4", "--full")
+        out = os.path.join(scratch, "mixture.gguf")
+        report = json.loads(self.succeeds("quantize", model, out, "--bits", "4.5", "--imatrix", full, "--json"))
+        tensors = report["tensors"]
+        bits = 8 * sum(t["bytes"] for t in tensors) / sum(t["weights"] for t in tensors)
+        self.assertLessEqual(bits, 4.5)
+        self.assertGreater(bits, 4.0)
+        self.assertGreater(sum(t["expected_divergence"] for t in tensors), 0)
+        self.succeeds("run", out, "-p", "hello", "-n", "4", "--temp", "0")
+        said = self.succeeds("quantize", model, out, "--type", "q4_0", "--imatrix", full).decode()
+        self.assertIn("expected divergence", said)
+        self.refused("quantize", model, out, "--bits", "4.5", code=2, says="imatrix --full")
+        self.refused("quantize", model, out, "--bits", "4.5", "--imatrix", plain, code=2, says="imatrix --full")
+        self.refused("quantize", model, out, "--bits", "4.5", "--imatrix", full, "--type", "q4_0", code=2, says="--type")
+        self.refused("quantize", model, out, "--bits", "4.5", "--imatrix", full, "--pure", code=2, says="--pure")
+        self.refused("quantize", model, out, "--bits", "1", "--imatrix", full, code=2, says="--bits")
+
+    def test_packed_weights_are_kept_when_asked_for(self):
+        out = os.path.join(scratch, "packed.gguf")
+        # q4_0 already: its blocks are copied, so this is quick.
+        report = json.loads(self.succeeds("quantize", slow_model(), out, "--type", "q4_0", "--pure",
+                                          "--packed", "--json"))
+        path = report["packed"]["path"]
+        self.assertTrue(path.startswith(os.path.join(scratch, "home", "cache", "packed")), path)
+        before = os.stat(path)
+        self.assertEqual(before.st_size, report["packed"]["bytes"])
+        self.succeeds("run", out, "-p", "hello", "-n", "1", "--raw")
+        after = os.stat(path)  # packing again would have put another file in its place
+        self.assertEqual((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+
+    def test_packed_weights_that_cannot_be_kept_are_an_error(self):
+        out = os.path.join(scratch, "small.gguf")
+        self.refused("quantize", tiny_model("qwen2", "f16"), out, "--type", "q4_0", "--packed", code=2,
+                     says="models under 64.0 MiB are packed sooner than a file is opened")
+        self.succeeds("run", out, "-p", "hello", "-n", "1")  # the file itself is whole
+        home = os.path.join(scratch, "no-room")
+        os.makedirs(home)
+        with open(os.path.join(home, "cache"), "w") as file:
+            file.write("in the way")
+        self.refused("quantize", slow_model(), out, "--type", "q4_0", "--pure", "--packed", says="no-room",
+                     env={"JIANG_HOME": home})
 
     def test_quantisation_errors_are_tabled(self):
         table = json.loads(self.succeeds("dev", "quant-error", tiny_model("qwen2", "f16"), "--type", "q4_0",

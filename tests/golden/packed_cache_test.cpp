@@ -128,6 +128,30 @@ TEST_F(PackedCache, AnUnfinishedLoadLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(folder_.path()));
 }
 
+TEST_F(PackedCache, KeepingThatWasAskedForIsAnErrorWhereItFails) {
+  const auto source = std::make_shared<MemorySource>(tiny_);
+  LoadOptions options;
+  options.packed_folder = folder_.path();
+  options.must_keep_packed = true;
+  const auto small = load_model(source, pool_, options);
+  ASSERT_FALSE(small);
+  EXPECT_NE(small.error().message.find("packed sooner"), std::string::npos)
+      << small.error().message;
+  EXPECT_TRUE(fs::is_empty(folder_.path()));
+
+  options.packed_least_bytes = 0;
+  ASSERT_TRUE(load_model(source, pool_, options));
+  EXPECT_TRUE(fs::exists(file_of(*source)));
+  ASSERT_TRUE(load_model(source, pool_, options)) << "what lies there already is kept, too";
+
+  const std::string file = folder_.path() + "/file";
+  ASSERT_TRUE(write_file(file, "in the way"));
+  options.packed_folder = file + "/packed";
+  const auto barred = load_model(source, pool_, options);
+  ASSERT_FALSE(barred);
+  EXPECT_NE(barred.error().message.find(file), std::string::npos) << barred.error().message;
+}
+
 TEST_F(PackedCache, AFileIsKnownByItsTimesAndACopyByItsBytes) {
   JIANG_NEED_DATA(original, "weights/tiny-qwen2/tiny-qwen2-Q4_0.gguf");
   const std::string a = folder_.path() + "/a.gguf", b = folder_.path() + "/b.gguf";

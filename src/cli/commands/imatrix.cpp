@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "convert/importance_matrix.h"
 #include "ops/ops.h"
+#include "train/sensitivity.h"
 #include "weights/gguf_names.h"
 
 namespace jiang {
@@ -32,12 +33,25 @@ class ImportanceObserver : public LinearObserver {
   ImportanceCollector collector_;
 };
 
+Error imatrix_stopped(const std::string& out) {
+  return fail(ErrorKind::cancelled, "{}; {} was not written", message(Phrase::interrupted), out);
+}
+
+Result<int> write_matrix(const std::string& out, const ImportanceMatrix& matrix, size_t n_chunks,
+                         int32_t chunk) {
+  TRY_STATUS(write_importance_matrix(out, matrix));
+  TRY_STATUS(print(fmt::format("{}: {} weights over {} chunks of {} tokens\n", out,
+                               matrix.columns.size(), n_chunks, chunk)));
+  return 0;
+}
+
 Result<int> run_imatrix(const std::vector<std::string>& arguments) {
   ModelFlags flags;
   std::string text;
   std::string out;
   int32_t chunk = 0;
   int32_t max_chunks = 0;
+  bool is_full = false;
   Options options("imatrix");
   options.positional(flags.model, "MODEL", Options::Need::required,
                      "the model, best in f16 or bf16");
@@ -45,6 +59,9 @@ Result<int> run_imatrix(const std::vector<std::string>& arguments) {
   options.text(out, "-o,--output", "FILE", "where to write the matrix");
   options.number(chunk, "-c,--ctx", Range<int32_t>{4, 1 << 20}, "tokens of a chunk (default 512)");
   options.number(max_chunks, "--chunks", Range<int32_t>{0, 1 << 30}, "at most N chunks, 0: all");
+  options.flag(is_full, "--full",
+               "also how columns move together and what errors cost, for quantize --bits: a pass "
+               "backwards, and a file as large as the model");
   flags.add_threads_to(options);
   TRY(const bool go_on, options.parse(arguments));
   if (!go_on) return 0;
@@ -71,6 +88,19 @@ Result<int> run_imatrix(const std::vector<std::string>& arguments) {
         "{}: GGUF has no names for the tensors of this architecture, which the matrix needs",
         source->path());
   }
+  const InterruptScope scope;
+  ProgressLine progress("measuring");
+  if (is_full) {
+    const SensitivityOptions sensitivity{
+        .gguf_architecture = architecture->name, .datasets = {text}, .progress = [&](size_t done) {
+          progress.update_count(done, chunks.size(), "chunks");
+          return !interrupted();
+        }};
+    auto matrix = measure_sensitivity(*model, chunks, pool, sensitivity);
+    if (!matrix && interrupted()) return imatrix_stopped(out);
+    if (!matrix) return matrix.error();
+    return write_matrix(out, *matrix, chunks.size(), chunk);
+  }
   ImportanceObserver observer(architecture->name);
   Workspace work(pool, model->workspace_bytes(chunk, 1), &observer);
   StatePoolOptions state_options;
@@ -79,13 +109,8 @@ Result<int> run_imatrix(const std::vector<std::string>& arguments) {
   TRY(const auto states, model->make_state_pool(state_options));
   Tensor logits(1, model->config().vocab_size);
 
-  const InterruptScope scope;
-  ProgressLine progress("measuring");
   for (size_t i = 0; i < chunks.size(); ++i) {
-    if (interrupted()) {
-      return fail(ErrorKind::cancelled, "{}; {} was not written", message(Phrase::interrupted),
-                  out);
-    }
+    if (interrupted()) return imatrix_stopped(out);
     const StateId state = states->create();
     if (!states->reserve(state, chunk)) {
       return fail(ErrorKind::too_large, "no room for the state of {} tokens; give a smaller -c",
@@ -105,10 +130,7 @@ Result<int> run_imatrix(const std::vector<std::string>& arguments) {
   }
   TRY(const ImportanceMatrix matrix,
       observer.collector().finish(static_cast<int64_t>(chunks.size()), chunk, {text}));
-  TRY_STATUS(write_importance_matrix(out, matrix));
-  TRY_STATUS(print(fmt::format("{}: {} weights over {} chunks of {} tokens\n", out,
-                               matrix.columns.size(), chunks.size(), chunk)));
-  return 0;
+  return write_matrix(out, matrix, chunks.size(), chunk);
 }
 
 }  // namespace
