@@ -28,7 +28,7 @@ class Llama:
 
     def __init__(self, threads):
         self.threads = threads
-        self.child = subprocess.Popen([os.environ["PEERS_NODE"], str(ROOT / "bench/peers/llama.mjs")],
+        self.child = subprocess.Popen([os.environ["PEERS_NODE"], "--expose-gc", str(ROOT / "bench/peers/llama.mjs")],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, **request):
