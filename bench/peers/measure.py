@@ -79,7 +79,7 @@ def jiang_command(model, group, threads):
 
 def choose_flash(llama, group):
     """Which setting of flash attention is faster for llama.cpp, for each phase of the group: the best
-    of two turns each. A long group is tried at a quarter of its length."""
+    of two turns each, of fewer tokens than the rows have."""
     trial = group.for_trial()
     best = {}
     for turn in range(2):
