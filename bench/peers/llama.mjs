@@ -105,6 +105,7 @@ async function measure({prefill = 0, decode = 0, depth = 1, sequences: n = 1, fl
     return answer;
   } finally {
     await context.dispose();
+    globalThis.gc?.();  // each sampler holds a list of the whole vocabulary until then
   }
 }
 

@@ -28,7 +28,7 @@ class Llama:
 
     def __init__(self, threads):
         self.threads = threads
-        self.child = subprocess.Popen([os.environ["PEERS_NODE"], str(ROOT / "bench/peers/llama.mjs")],
+        self.child = subprocess.Popen([os.environ["PEERS_NODE"], "--expose-gc", str(ROOT / "bench/peers/llama.mjs")],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, **request):
@@ -79,7 +79,7 @@ def jiang_command(model, group, threads):
 
 def choose_flash(llama, group):
     """Which setting of flash attention is faster for llama.cpp, for each phase of the group: the best
-    of two turns each. A long group is tried at a quarter of its length."""
+    of two turns each, of fewer tokens than the rows have."""
     trial = group.for_trial()
     best = {}
     for turn in range(2):
@@ -114,9 +114,13 @@ def measure_model(llama, model, groups, rounds, threads):
     for turn in range(rounds):
         for group in groups:
             say(f"{model.name}: round {turn + 1} of {rounds}: {group.name}")
-            runs[group.name]["llama.cpp"].append(measure_llama(llama, group, flash[group.name]))
-            runs[group.name]["jiang"].append(
-                json.loads(run_jiang(*jiang_command(model, group, threads))))
+            theirs = measure_llama(llama, group, flash[group.name])
+            ours = json.loads(run_jiang(*jiang_command(model, group, threads)))
+            runs[group.name]["llama.cpp"].append(theirs)
+            runs[group.name]["jiang"].append(ours)
+            for phase, title in group.titles.items():
+                say(f"    {title}: llama.cpp {theirs[phase]['tokens_per_second']:.1f} tokens/s,"
+                    f" jiang {ours[phase]['tokens_per_second']:.1f}")
     return {"model": model.name, "system": system, "flash": flash, "runs": runs,
             "left_out": [group.needs(context) for group in left_out]}
 

@@ -34,10 +34,12 @@ class Group:
         return list(self.titles)
 
     def for_trial(self):
-        if not self.is_long:
-            return self
-        sizes = dict(self.sizes, decode=self.sizes["decode"] // 2)
-        sizes["prefill"] = sizes["depth"] = LONG_TOKENS // 4
+        """Smaller, to choose llama.cpp's settings by."""
+        sizes = dict(self.sizes)
+        if "decode" in sizes:
+            sizes["decode"] //= 4
+        if self.is_long:
+            sizes["prefill"] = sizes["depth"] = LONG_TOKENS // 4
         return Group(self.name, sizes, self.titles)
 
 

@@ -77,9 +77,10 @@ class Table(unittest.TestCase):
         self.assertEqual(table.slug("Intel(R) Xeon(R) CPU @ 2.10GHz"), "intel-xeon-cpu-2-10ghz")
         self.assertEqual(table.slug("../.."), "machine")
 
-    def test_a_long_group_is_tried_short(self):
+    def test_groups_are_tried_short(self):
         trial = table.find_group("long").for_trial()
-        self.assertEqual((trial.sizes["prefill"], trial.sizes["depth"]), (2048, 2048))
+        self.assertEqual((trial.sizes["prefill"], trial.sizes["depth"], trial.sizes["decode"]), (2048, 2048, 16))
+        self.assertEqual(table.find_group("short").for_trial().sizes, {"prefill": 512, "decode": 16})
         self.assertFalse(table.PREFILL_ONLY.is_long)
 
 
