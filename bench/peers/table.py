@@ -128,10 +128,17 @@ def cells(row):
             "on" if row["flash_attention"] else "off", f"{row['tokens_per_llama_decode']:.0f}"]
 
 
+# Others were at work before: a core that is taken away stops all threads of a step at their next
+# meeting, and llama.cpp meets after every operation.
+BUSY_LOAD = 0.5
+
+
 def facts(report):
     """What one has to know to read the table."""
     limits = limits_of(report)
+    busy = ["NOT TO BE QUOTED: the machine was busy before, which slows llama.cpp most"]
     return [
+        *(busy if report["load_before"] > BUSY_LOAD else []),
         f"{report['cpu']}, {report['isa']}, {report['threads']} threads, {report['date']}, {report['rounds']} rounds in turn;"
         f" load average before {report['load_before']:.1f}",
         f"machine: reads {limits['read_gb_per_s']:.1f} GB/s, dot products {limits['dot_gop_per_s']:.0f} Gop/s"

@@ -67,6 +67,12 @@ class Table(unittest.TestCase):
         self.assertEqual(len(rows), 4)
         self.assertEqual(len({row.count("|") for row in rows}), 1)
 
+    def test_a_busy_machine_is_said(self):
+        made = report()
+        self.assertNotIn("BUSY", table.as_text(made).upper())
+        made["load_before"] = 3
+        self.assertIn("busy before", table.as_text(made))
+
     def test_two_files_of_one_name_are_two_tables(self):
         made = report()
         made["models"].append(dict(made["models"][0]))
