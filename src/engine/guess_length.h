@@ -13,7 +13,7 @@ class GuessLength {
 
   // What a guess's row adds to a step of one row, about: a step reads all weights for its first
   // row.
-  static constexpr double kRow = 1.0 / 8;
+  static constexpr double kRow = 1.0 / 16;
 
   struct Price {
     double of_guess = kRow;  // its row, and what making it costs; below 1
