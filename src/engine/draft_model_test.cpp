@@ -15,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr SamplingParams kGreedyDraft{.temperature = 0};
+constexpr SamplingParams kLikeliest{.temperature = 0};
 
 std::vector<TokenId> some_tokens(int32_t n, uint64_t seed, int32_t vocab_size = 97) {
   Random random(seed);
@@ -54,8 +54,7 @@ struct Pair {
   }
   Stream submit(Request request) { return engine->submit(std::move(request)).value(); }
   Stream greedy(std::vector<TokenId> prompt, int32_t max_tokens) {
-    return submit(
-        {.prompt = std::move(prompt), .max_tokens = max_tokens, .sampling = kGreedyDraft});
+    return submit({.prompt = std::move(prompt), .max_tokens = max_tokens, .sampling = kLikeliest});
   }
   void wait_until_idle() {
     while (engine->stats().running + engine->stats().waiting > 0) std::this_thread::yield();
@@ -170,7 +169,7 @@ TEST(DraftModel, KeepsToTheContextAndTheStops) {
   }
   for (const size_t at : {size_t{1}, size_t{2}, size_t{5}, size_t{10}}) {
     Stream stream = f.submit(
-        {.prompt = prompt, .max_tokens = 24, .sampling = kGreedyDraft, .stop_ids = {whole[at]}});
+        {.prompt = prompt, .max_tokens = 24, .sampling = kLikeliest, .stop_ids = {whole[at]}});
     const auto end = std::find(whole.begin(), whole.end(), whole[at]);
     EXPECT_EQ(read_ids(stream), std::vector<TokenId>(whole.begin(), end)) << at;
   }
@@ -245,7 +244,7 @@ TEST(DraftModel, WhatItReadIsKeptForTheNextTurnOfTheSameUser) {
     const auto ask = [&](const std::string& user) {
       f.n_rows = 0;
       Stream stream =
-          f.submit({.prompt = prompt, .max_tokens = 40, .sampling = kGreedyDraft, .user = user});
+          f.submit({.prompt = prompt, .max_tokens = 40, .sampling = kLikeliest, .user = user});
       const auto ids = read_ids(stream);
       EXPECT_EQ(ids, f.model->greedy_answer(prompt, 40));
       f.wait_until_idle();
