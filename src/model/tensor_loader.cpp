@@ -191,11 +191,14 @@ Status TensorLoader::finish(ThreadPool& pool, PackedCacheOptions cache,
                   source_->path());
     }
     request.take(packed);
+    source_->forget(request.found->bytes);  // its copy serves from here on
     done += request.found->bytes.size();
     if (progress) progress(done, all);
   }
   packed.finish();
   if (must_keep) TRY_STATUS(packed.kept());
+  // Hashing has read them once more. Rows of tables come back as they are looked up.
+  for (const TensorInfo& tensor : source_->tensors()) source_->forget(tensor.bytes);
   requests_.clear();
   return ok();
 }

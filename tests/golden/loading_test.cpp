@@ -301,5 +301,14 @@ TEST(Model, BadWeightsShowAsNonFiniteLogits) {
   EXPECT_TRUE(is_all_finite({fine.data(), 1, 3, 3}));
 }
 
+// A mapped file's pages would count beside the packed copies of them.
+TEST(LoadModel, WhatWasPackedIsGivenBackToTheFile) {
+  const auto source = std::make_shared<MemorySource>(make_tiny_model("qwen2"));
+  ThreadPool pool(1);
+  ASSERT_TRUE(load_model(source, pool));
+  for (const TensorInfo& tensor : source->tensors())
+    EXPECT_TRUE(source->forgotten.contains(tensor.bytes.data())) << tensor.name;
+}
+
 }  // namespace
 }  // namespace jiang

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ class MemorySource final : public TensorSource {
   std::span<const TensorInfo> tensors() const override { return tensors_; }
   const TensorInfo* find(std::string_view hf_name) const override;
   bool still_whole() const override { return true; }
+  void forget(std::span<const std::byte> bytes) const override { forgotten.insert(bytes.data()); }
+
+  mutable std::set<const std::byte*> forgotten;  // tensors that were given back
 
  private:
   std::string path_ = "memory";
