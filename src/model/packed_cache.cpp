@@ -73,8 +73,10 @@ uint64_t outline_hash(const TensorSource& source) {
 
 uint64_t content_hash(const TensorSource& source, ThreadPool& pool) {
   uint64_t hash = outline_hash(source);
-  for (const TensorInfo& tensor : source.tensors())
+  for (const TensorInfo& tensor : source.tensors()) {
     hash = fast_hash(bytes_of(parallel_hash(tensor.bytes, pool)), hash);
+    source.forget(tensor.bytes);
+  }
   return hash;
 }
 
@@ -88,6 +90,7 @@ uint64_t sample_hash(const TensorSource& source) {
       hash = fast_hash(tensor.bytes.subspan(at, std::min(kSampleBytes, tensor.bytes.size() - at)),
                        hash);
     }
+    source.forget(tensor.bytes);  // the kernel maps up to 2 MiB for a byte
   }
   return hash;
 }

@@ -197,8 +197,6 @@ Status TensorLoader::finish(ThreadPool& pool, PackedCacheOptions cache,
   }
   packed.finish();
   if (must_keep) TRY_STATUS(packed.kept());
-  // Hashing has read them once more. Rows of tables come back as they are looked up.
-  for (const TensorInfo& tensor : source_->tensors()) source_->forget(tensor.bytes);
   requests_.clear();
   return ok();
 }

@@ -306,8 +306,10 @@ TEST(LoadModel, WhatWasPackedIsGivenBackToTheFile) {
   const auto source = std::make_shared<MemorySource>(make_tiny_model("qwen2"));
   ThreadPool pool(1);
   ASSERT_TRUE(load_model(source, pool));
-  for (const TensorInfo& tensor : source->tensors())
+  for (const TensorInfo& tensor : source->tensors()) {
+    if (tensor.name == "model.embed_tokens.weight") continue;  // looked up where it lies
     EXPECT_TRUE(source->forgotten.contains(tensor.bytes.data())) << tensor.name;
+  }
 }
 
 }  // namespace
