@@ -124,7 +124,8 @@ class Handle final : public Responder {
 
 Connection::Connection(std::shared_ptr<Shared> shared, Strand strand, std::string address,
                        std::function<void()> on_gone)
-    : strand_(std::move(strand)),
+    : counted_(shared),
+      strand_(std::move(strand)),
       shared_(std::move(shared)),
       address_(std::move(address)),
       on_gone_(std::move(on_gone)) {

@@ -9,7 +9,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -33,6 +35,30 @@ using boost::system::error_code;
 using Strand = asio::strand<asio::io_context::executor_type>;
 using SteadyClock = std::chrono::steady_clock;
 
+// Connections that exist, closed or not: whoever answered last may hold one for a moment longer, on
+// a thread of its own, and the strand's service must outlive it. Any thread.
+class Census {
+ public:
+  void enter() {
+    const std::lock_guard lock(mutex_);
+    ++n_;
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    if (--n_ == 0) none_.notify_all();
+  }
+  // False: time is up.
+  bool wait_for_none(double seconds) {
+    std::unique_lock lock(mutex_);
+    return none_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return n_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int64_t n_ = 0;
+};
+
 // What all connections share.
 struct Shared {
   Shared(HttpServerOptions o, Gate g, Authenticator& a, WorkerPool& w)
@@ -44,6 +70,7 @@ struct Shared {
   std::atomic<bool> is_stopping = false;
   std::atomic<bool> is_ending_streams = false;
   std::atomic<uint64_t> n_requests = 0;
+  Census census;
 };
 
 class Exchange;
@@ -73,6 +100,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual void close() = 0;
   virtual bool is_tls() const = 0;
 
+ private:
+  struct Counted {
+    explicit Counted(std::shared_ptr<Shared> where) : shared(std::move(where)) {
+      shared->census.enter();
+    }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { shared->census.leave(); }
+    const std::shared_ptr<Shared> shared;
+  };
+  const Counted counted_;  // first, so that it ends after all else
+
+ protected:
   const Strand strand_;
 
  private:

@@ -252,6 +252,7 @@ void Server::stop(double grace_seconds, double last_seconds) {
 
 Server::~Server() {
   stop(0, 0);
+  shared_->census.wait_for_none(1);
   io_.stop();
   for (std::thread& thread : threads_) thread.join();
   if (spare_descriptor_ >= 0) ::close(spare_descriptor_);
