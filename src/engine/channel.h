@@ -53,9 +53,10 @@ struct Stream::Channel {
   void push(TokenEvent event);
   void push_finish(FinishEvent event);
   bool has_untold() const { return n_untold_ > 0; }
-  // Calls notify for what was pushed since the last call, if it is due. False: not yet.
-  bool tell_if_due(std::chrono::steady_clock::time_point now);
-  void tell();
+  bool is_due(std::chrono::steady_clock::time_point now) const;
+  // Calls notify, if something was pushed since the last call.
+  void tell(std::chrono::steady_clock::time_point now);
+  std::chrono::steady_clock::time_point told() const { return told_; }
   bool has_room();  // no: remembers to raise the signal when there is
   bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 

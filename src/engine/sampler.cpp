@@ -13,6 +13,10 @@ namespace {
 constexpr float kMaxPenalty = 1000;
 constexpr float kMaxBias = 1e6f;
 
+// Logits that are looked through at once, and how many run side by side.
+constexpr size_t kScanBlock = 256;
+constexpr size_t kScanLanes = 16;
+
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 
 bool is_better(const Candidate& a, const Candidate& b) {
@@ -95,16 +99,36 @@ void penalise(std::span<float> logits, std::span<TokenId> window, const Sampling
   }
 }
 
+// In blocks without a branch, whose lanes compilers turn into vectors; then the place within the
+// first block that holds the largest.
 TokenId greedy(std::span<const float> logits) {
-  TokenId best = kNoToken;
+  size_t block = 0;
   float largest = kImpossible;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > largest) {
-      largest = logits[i];
-      best = static_cast<TokenId>(i);
+  size_t i = 0;
+  for (; i + kScanBlock <= logits.size(); i += kScanBlock) {
+    float lanes[kScanLanes];
+    std::fill_n(lanes, kScanLanes, kImpossible);
+    for (size_t k = 0; k < kScanBlock; k += kScanLanes) {
+      for (size_t lane = 0; lane < kScanLanes; ++lane) {
+        const float logit = logits[i + k + lane];
+        lanes[lane] = logit > lanes[lane] ? logit : lanes[lane];
+      }
+    }
+    const float most = *std::max_element(lanes, lanes + kScanLanes);
+    if (most > largest) {
+      largest = most;
+      block = i;
     }
   }
-  return best;
+  for (; i < logits.size(); ++i) {
+    if (logits[i] > largest) {
+      largest = logits[i];
+      block = i;
+    }
+  }
+  if (largest == kImpossible) return kNoToken;
+  while (logits[block] != largest) ++block;
+  return static_cast<TokenId>(block);
 }
 
 void top_k(std::span<const float> logits, int32_t k, std::vector<Candidate>& out) {
@@ -201,10 +225,16 @@ double log_sum_exp(std::span<const float> logits) {
 bool all_finite(std::span<const float> logits) {
   // A finite float has an exponent below all ones; the OR of the violations keeps the loop free of
   // branches.
-  uint32_t bad = 0;
-  for (const float logit : logits)
-    bad |= (std::bit_cast<uint32_t>(logit) & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
-  return bad == 0;
+  const auto is_bad = [](float logit) {
+    return (std::bit_cast<uint32_t>(logit) & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
+  };
+  uint32_t bad[kScanLanes] = {};
+  size_t i = 0;
+  for (; i + kScanLanes <= logits.size(); i += kScanLanes) {
+    for (size_t lane = 0; lane < kScanLanes; ++lane) bad[lane] |= is_bad(logits[i + lane]);
+  }
+  for (; i < logits.size(); ++i) bad[0] |= is_bad(logits[i]);
+  return std::all_of(bad, bad + kScanLanes, [](uint32_t lane) { return lane == 0; });
 }
 
 }  // namespace sampling

@@ -78,6 +78,16 @@ TEST(Sampling, PresenceCountsOnceAndFrequencyEachTime) {
 TEST(Sampling, GreedyTakesTheLowestIdOfEquals) {
   EXPECT_EQ(sampling::greedy(std::vector<float>{1, 3, 3, 2}), 1);
   EXPECT_EQ(sampling::greedy(std::vector<float>{-kInf, -kInf}), kNoToken);
+  // The largest at every place of every length that has whole blocks or a rest, and equals after
+  // it.
+  for (const size_t n : {1u, 15u, 16u, 255u, 256u, 257u, 512u, 700u}) {
+    std::vector<float> logits(n, -kInf);
+    EXPECT_EQ(sampling::greedy(logits), kNoToken) << n;
+    for (size_t i = n; i-- > 0;) {
+      logits[i] = -5;
+      EXPECT_EQ(sampling::greedy(logits), static_cast<TokenId>(i)) << n;
+    }
+  }
 }
 
 TEST(Sampling, TopKEqualsTheFirstKOfAFullSort) {
@@ -183,6 +193,12 @@ TEST(Sampling, AllFiniteSeesNanAndBothInfinities) {
   EXPECT_FALSE(sampling::all_finite(std::vector<float>{0, std::nanf("")}));
   EXPECT_FALSE(sampling::all_finite(std::vector<float>{kInf, 0}));
   EXPECT_FALSE(sampling::all_finite(std::vector<float>{-kInf, 0}));
+  for (size_t i = 0; i < 40; ++i) {
+    std::vector<float> logits(40, 1.5f);
+    EXPECT_TRUE(sampling::all_finite(logits));
+    logits[i] = i % 2 == 0 ? kInf : std::nanf("");
+    EXPECT_FALSE(sampling::all_finite(logits)) << i;
+  }
 }
 
 std::map<TokenId, int> frequencies(const SamplingParams& params, const std::vector<float>& logits,

@@ -237,11 +237,20 @@ void StepRunner::draw(Sequence& sequence, std::span<float> logits) {
 
 void StepRunner::tell_those_due() {
   const auto now = Clock::now();
-  std::erase_if(untold_, [&](const auto& channel) { return channel->tell_if_due(now); });
+  const auto is_due = [&](const auto& channel) { return channel->is_due(now); };
+  if (std::none_of(untold_.begin(), untold_.end(), is_due)) return;
+  // Whoever waits longer than half his time is told with the one that is due: readers are woken
+  // together, once, and streams that began apart fall into step.
+  std::erase_if(untold_, [&](const auto& channel) {
+    if (!is_due(channel) && now - channel->told() < Stream::Channel::kTellEvery / 2) return false;
+    channel->tell(now);
+    return true;
+  });
 }
 
 void StepRunner::tell_all() {
-  for (const auto& channel : untold_) channel->tell();
+  const auto now = Clock::now();
+  for (const auto& channel : untold_) channel->tell(now);
   untold_.clear();
 }
 

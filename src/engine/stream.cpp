@@ -40,16 +40,14 @@ void Stream::Channel::push(TokenEvent event) {
   ++n_untold_;
 }
 
-bool Stream::Channel::tell_if_due(std::chrono::steady_clock::time_point now) {
-  if (n_untold_ < kMostUntold && now - told_ < kTellEvery) return n_untold_ == 0;
-  told_ = now;
-  tell();
-  return true;
+bool Stream::Channel::is_due(std::chrono::steady_clock::time_point now) const {
+  return n_untold_ >= kMostUntold || now - told_ >= kTellEvery;
 }
 
-void Stream::Channel::tell() {
+void Stream::Channel::tell(std::chrono::steady_clock::time_point now) {
   if (n_untold_ == 0) return;
   n_untold_ = 0;
+  told_ = now;
   if (notify_) notify_();
 }
 
@@ -78,7 +76,7 @@ std::optional<TokenEvent> Stream::Channel::pop(double seconds) {
     const auto is_readable = [this] { return !events_.empty() || finish_.has_value(); };
     if (seconds < 0) {
       readable_.wait(lock, is_readable);
-    } else {
+    } else if (seconds > 0) {
       constexpr double kYear = 365.0 * 24 * 3600;  // the clock's arithmetic must not overflow
       const std::chrono::duration<double> limit(std::min(seconds, kYear));
       readable_.wait_for(lock, limit, is_readable);

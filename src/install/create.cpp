@@ -99,9 +99,9 @@ Result<Manifest> create_model(const Store& store, const std::string& name,
   if (!wanted.licence.empty()) settings.licence = wanted.licence;
   if (!wanted.messages.empty()) settings.messages = wanted.messages;
   // Of a name that is given anew all former values go.
-  for (const auto& [parameter, value] : wanted.parameters) {
-    static_cast<void>(value);
-    std::erase_if(settings.parameters, [&](const auto& old) { return old.first == parameter; });
+  for (const auto& parameter : wanted.parameters) {
+    std::erase_if(settings.parameters,
+                  [&](const auto& old) { return old.first == parameter.first; });
   }
   settings.parameters.insert(settings.parameters.end(), wanted.parameters.begin(),
                              wanted.parameters.end());

@@ -21,6 +21,16 @@ namespace {
 constexpr int64_t kWorthSplitting = 16384;
 constexpr size_t kActivationKinds = 2;
 
+// In pieces of a length that the compiler knows, and so turns into vectors.
+void add_elements(float* __restrict to, const float* __restrict x, const float* __restrict y,
+                  int64_t n) {
+  constexpr int64_t kPiece = 16;
+  for (; n >= kPiece; n -= kPiece, to += kPiece, x += kPiece, y += kPiece) {
+    for (int64_t i = 0; i < kPiece; ++i) to[i] = x[i] + y[i];
+  }
+  for (int64_t i = 0; i < n; ++i) to[i] = x[i] + y[i];
+}
+
 class CpuOps final : public Ops {
  public:
   CpuOps(ThreadPool& pool, Arena arena, LinearObserver* observer)
@@ -197,10 +207,7 @@ class CpuOps final : public Ops {
     const TensorView out = arena_.matrix(a.rows, a.cols);
     if (counting()) return out;
     by_elements(out, [&](int64_t i, int64_t first, int64_t n) {
-      float* __restrict to = out.row(i) + first;
-      const float* x = a.row(i) + first;
-      const float* y = b.row(i) + first;
-      for (int64_t c = 0; c < n; ++c) to[c] = x[c] + y[c];
+      add_elements(out.row(i) + first, a.row(i) + first, b.row(i) + first, n);
     });
     return out;
   }
@@ -210,10 +217,7 @@ class CpuOps final : public Ops {
     const TensorView out = arena_.matrix(x.rows, x.cols);
     if (counting()) return out;
     by_elements(out, [&](int64_t i, int64_t first, int64_t n) {
-      float* __restrict to = out.row(i) + first;
-      const float* from = x.row(i) + first;
-      const float* more = row.data() + first;
-      for (int64_t c = 0; c < n; ++c) to[c] = from[c] + more[c];
+      add_elements(out.row(i) + first, x.row(i) + first, row.data() + first, n);
     });
     return out;
   }

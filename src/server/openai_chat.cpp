@@ -6,6 +6,7 @@
 #include "server/openai_request.h"
 #include "server/routes.h"
 #include "server/sampling_fields.h"
+#include "server/text_frame.h"
 
 namespace jiang {
 namespace {
@@ -83,6 +84,7 @@ class ChatFormat final : public AnswerFormat {
   ChatFormat(std::string version, size_t n, bool include_usage, bool wants_logprobs)
       : fingerprint_("jiang-" + std::move(version)),
         choices_(n),
+        frames_(n),
         include_usage_(include_usage),
         wants_logprobs_(wants_logprobs) {}
 
@@ -145,6 +147,7 @@ class ChatFormat final : public AnswerFormat {
   const std::string fingerprint_;
   std::string model_;
   std::vector<Choice> choices_;
+  std::vector<TextFrame> frames_;  // of the choices; made with their first text
   const bool include_usage_;
   const bool wants_logprobs_;
   RequestStats usage_;
@@ -153,10 +156,13 @@ class ChatFormat final : public AnswerFormat {
 std::string ChatFormat::stream_event(int32_t choice, const ChatEvent& event) {
   const auto index = static_cast<size_t>(choice);
   if (const auto* text = std::get_if<TextDelta>(&event)) {
-    Json logprobs;
-    if (wants_logprobs_ && !text->logprobs.empty())
-      logprobs = {{"content", logprob_list(text->logprobs)}, {"refusal", nullptr}};
-    return chunk(index, {{"content", text->text}}, std::move(logprobs));
+    if (wants_logprobs_ && !text->logprobs.empty()) {
+      return chunk(index, {{"content", text->text}},
+                   {{"content", logprob_list(text->logprobs)}, {"refusal", nullptr}});
+    }
+    TextFrame& frame = frames_[index];
+    if (frame.empty()) frame = TextFrame(chunk(index, {{"content", TextFrame::kMark}}));
+    return frame.with(text->text);
   }
   if (const auto* reasoning = std::get_if<ReasoningDelta>(&event))
     return chunk(index, {{"reasoning_content", reasoning->text}});

@@ -6,6 +6,7 @@
 #include "server/openai_request.h"
 #include "server/routes.h"
 #include "server/sampling_fields.h"
+#include "server/text_frame.h"
 
 namespace jiang {
 namespace {
@@ -93,12 +94,14 @@ class CompletionFormat final : public AnswerFormat {
   std::string stream_event(int32_t index, const ChatEvent& event) override {
     const auto i = static_cast<size_t>(index);
     if (const auto* text = std::get_if<TextDelta>(&event)) {
-      Json logprobs;
       if (wants_logprobs_) {
-        logprobs = no_logprobs();
+        Json logprobs = no_logprobs();
         add_logprobs(logprobs, choices_[i].offset, text->logprobs);
+        return chunk(i, text->text, std::move(logprobs), {});
       }
-      return chunk(i, text->text, std::move(logprobs), {});
+      TextFrame& frame = choices_[i].frame;
+      if (frame.empty()) frame = TextFrame(chunk(i, TextFrame::kMark, {}, {}));
+      return frame.with(text->text);
     }
     if (const auto* finish = std::get_if<ChatFinish>(&event)) {
       count(i, finish->stats);
@@ -157,6 +160,7 @@ class CompletionFormat final : public AnswerFormat {
     Json logprobs = no_logprobs();
     size_t offset = 0;  // characters of the answer before the next token
     std::string finish_reason;
+    TextFrame frame = {};  // made with the first text
   };
 
   static void add_logprobs(Json& out, size_t& offset, const std::vector<TokenTextLogprobs>& list) {

@@ -7,6 +7,7 @@
 
 #include "server/routes.h"
 #include "server/test_server.h"
+#include "server/text_frame.h"
 #include "text/base64.h"
 
 namespace jiang {
@@ -70,6 +71,18 @@ TEST(OpenAiChat, StreamsChunksWithOneIdARoleFirstAndDoneLast) {
     EXPECT_EQ(choice["finish_reason"].is_null(), i + 2 < events.size()) << events[i];
   }
   EXPECT_EQ(text, "hello");
+}
+
+TEST(TextFrame, WritesWhatTheWholeEventWouldBe) {
+  const auto event = [](const std::string& text) {
+    return "data: " + to_string(Json{{"model", "\x01"}, {"delta", {{"content", text}}}, {"n", 1}}) +
+           "\n\n";
+  };
+  const TextFrame frame(event(TextFrame::kMark));
+  for (const char* text : {"", "a", "say \"hi\"", "back\\slash", "line\nnext\ttab", "\x7f", "\x01",
+                           "排序", "é", "\xff\xfe", "half \xe6\x8e"}) {
+    EXPECT_EQ(frame.with(text), event(text)) << text;
+  }
 }
 
 TEST(OpenAiChat, StopTextIsNotReturnedInWholeOrStream) {
