@@ -278,17 +278,16 @@ JIANG_INLINE void multiply_pair(const MatmulTile* tile, Scratch<kind>& scratch, 
     end_unit<kind>(to, scratch, x_of(t), n, t + 1 < n_tiles ? x_of(t + 1) : nullptr);
 }
 
-// Blocks [block, block + n) of all panels; n is at most a unit's.
+// Blocks [block, block + n) of panels [begin, n_panels); n is at most a unit's.
 template <Packed kind>
-JIANG_INLINE void multiply_group(const MatmulTile* tile, Scratch<kind>& scratch, int64_t block,
-                                 int n) {
-  const int64_t n_panels = (tile->n_rows + kPanelRows - 1) / kPanelRows;
+JIANG_INLINE void multiply_group(const MatmulTile* tile, Scratch<kind>& scratch, int64_t begin,
+                                 int64_t n_panels, int64_t block, int n) {
   const int64_t first = block / kGroupBlocks * kGroupBlocks;  // of the group
   const int64_t left = tile->cols / kBlock - first;
   const int of = left < kGroupBlocks ? static_cast<int>(left) : kGroupBlocks;
   const auto* group = static_cast<const uint8_t*>(tile->panels) + panel_bytes(kind, first * kBlock);
   const int64_t group_bytes = panel_bytes(kind, int64_t{of} * kBlock);
-  for (int64_t panel = 0; panel < n_panels; panel += kPair) {
+  for (int64_t panel = begin; panel < n_panels; panel += kPair) {
     for (int p = 0; p < kPair; ++p) {
       // The second of an odd last pair is the first again; nothing of it is stored.
       const int64_t from = panel + p < n_panels ? panel + p : panel;
@@ -304,18 +303,28 @@ JIANG_INLINE void multiply_group(const MatmulTile* tile, Scratch<kind>& scratch,
   }
 }
 
-// Groups outside, panels inside: the activations of a group stay in the second cache while all
-// panels of the call pass.
+// Groups of k outside, panels inside: what a group has of the activations meets them all while it
+// is in the second cache. Where that cache holds all activations, few panels pass at a time, so
+// that their results stay near as well.
+constexpr int64_t kNearBytes = 2 << 20;
+constexpr int64_t kNearPanels = 4;
+
 template <Packed kind>
 void matmul_tiles(const MatmulTile* tile) {
   assert(tile->n_tokens % kTileTokens == 0 && tile->cols % kBlock == 0);
   const int64_t n_blocks = tile->cols / kBlock;
+  const int64_t n_panels = (tile->n_rows + kPanelRows - 1) / kPanelRows;
+  const int64_t x_bytes = tile->n_tokens / kTileTokens * n_blocks * int64_t{sizeof(TileBlock)};
+  const int64_t at_once = x_bytes <= kNearBytes ? kNearPanels : n_panels;
   Scratch<kind> scratch;
   configure_tiles<kind>();
-  for (int64_t block = 0; block < n_blocks; block += unit_blocks(kind)) {
-    const int64_t left = n_blocks - block;
-    multiply_group<kind>(tile, scratch, block,
-                         left < unit_blocks(kind) ? static_cast<int>(left) : unit_blocks(kind));
+  for (int64_t panel = 0; panel < n_panels; panel += at_once) {
+    const int64_t end = panel + at_once < n_panels ? panel + at_once : n_panels;
+    for (int64_t block = 0; block < n_blocks; block += unit_blocks(kind)) {
+      const int64_t left = n_blocks - block;
+      multiply_group<kind>(tile, scratch, panel, end, block,
+                           left < unit_blocks(kind) ? static_cast<int>(left) : unit_blocks(kind));
+    }
   }
   __asm__ volatile("tilerelease");
 }
