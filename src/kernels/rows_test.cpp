@@ -189,7 +189,7 @@ void run_attention(const RowTable& rows, const AttentionCase& c, Kept kept, bool
 
 TEST_P(Rows, AttentionAgreesForEveryHeadAndNumberOfQueries) {
   for (const int32_t head_dim : {1, 7, 8, 16, 32, 40, 64, 80, 128}) {
-    for (const int32_t n_queries : {1, 2, 3, 4, 5, 9}) {
+    for (const int32_t n_queries : {1, 2, 3, 4, 5, 9, 19, 31}) {
       for (const float softcap : {0.0f, 2.0f}) {
         for (const Kept kept : {Kept::f32, Kept::f16, Kept::int8}) {
           const AttentionCase c{head_dim, n_queries, softcap};

@@ -136,6 +136,23 @@ void expect_same(const std::vector<float>& a, const std::vector<float>& b,
   }
 }
 
+// A tile of 16 tokens as matmul_tiles takes it.
+void put_tile_blocks(uint8_t* to, const AlignedBytes& from, int64_t n_blocks) {
+  for (int64_t b = 0; b < n_blocks; ++b, to += sizeof(TileBlock)) {
+    const auto* blocks =
+        reinterpret_cast<const ActivationBlock*>(from.data.get()) + b * kTileTokens;
+    TileBlock tile = {};
+    for (int t = 0; t < kTileTokens; ++t) {
+      std::memcpy(tile.q[t], blocks[t].q, sizeof blocks[t].q);
+      tile.scale[t] = blocks[t].scale;
+      tile.sum[t] = blocks[t].sum;
+      tile.sum_lo[t] = blocks[t].sum_lo;
+      tile.sum_hi[t] = blocks[t].sum_hi;
+    }
+    std::memcpy(to, &tile, sizeof tile);
+  }
+}
+
 class MatmulKernelOf : public testing::TestWithParam<int> {
  protected:
   Packed kind() const { return static_cast<Packed>(GetParam()); }
@@ -176,8 +193,8 @@ TEST_P(MatmulKernelOf, SeveralTilesOfTokensGiveTheBitsOfEachAlone) {
     const Table* table = table_of(level);
     const MatmulKernel matmul_tiles = table ? table->matmul_tiles[GetParam()] : nullptr;
     if (!matmul_tiles) continue;
-    for (const int64_t rows : {5, 16, 64, 71, 140}) {
-      for (const int64_t blocks : {1, 8, 9, 23}) {
+    for (const int64_t rows : {5, 16, 17, 64, 71, 140}) {
+      for (const int64_t blocks : {1, 2, 5, 8, 9, 23}) {
         const int64_t cols = has_whole_groups() ? (blocks + 7) / 8 * 256 : blocks * kBlock;
         const ScaleKind scale_kind = random() % 2 ? ScaleKind::ordinary : ScaleKind::extreme;
         const AlignedBytes panels =
@@ -188,8 +205,7 @@ TEST_P(MatmulKernelOf, SeveralTilesOfTokensGiveTheBitsOfEachAlone) {
         std::vector<float> expected;
         for (int i = 0; i < kTiles; ++i) {
           const AlignedBytes one = random_activations(kind(), kTileTokens, cols, random);
-          std::memcpy(x.data.get() + i * tile_bytes, one.data.get(),
-                      static_cast<size_t>(tile_bytes));
+          put_tile_blocks(x.data.get() + i * tile_bytes, one, cols / kBlock);
           const auto out =
               run(kernel(Level::scalar), kind(), panels, one, rows, cols, kTileTokens, cols);
           expected.insert(expected.end(), out.begin(), out.end());
