@@ -8,6 +8,7 @@
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "train/compute.h"
 
 namespace jiang {
 namespace {
@@ -52,6 +53,16 @@ class TrainingLine {
   bool drawn_ = false;
 };
 
+// What the products are made of, and where that is slow or does not matter.
+std::string compute_text(Compute compute) {
+  const kernels::Bf16Table& bf16 = kernels::bf16_table();
+  if (compute == Compute::f32) return "matrix products in f32";
+  if (bf16.is_native)
+    return fmt::format("matrix products in bf16 ({}), sums and weights in f32", bf16.name);
+  return "matrix products in bf16, sums and weights in f32; this CPU has no instructions for bf16, "
+         "compute = \"f32\" is faster";
+}
+
 }  // namespace
 
 Result<int> run_training(const char* command, RecipeKind kind,
@@ -71,6 +82,7 @@ Result<int> run_training(const char* command, RecipeKind kind,
   recipe.trainer.memory_limit = machine.available_bytes;
   ThreadPool pool(thread_count(flags.threads));
 
+  note(compute_text(recipe.trainer.compute));
   const InterruptScope scope;
   const std::string out = recipe.out;
   TrainingReport report;
