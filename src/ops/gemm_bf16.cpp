@@ -1,7 +1,6 @@
 #include "ops/gemm_bf16.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/check.h"
 #include "kernels/bf16.h"
@@ -27,18 +26,11 @@ int64_t rounded_up_count(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 template <class Work>
 void share(ThreadPool& pool, bool is_worth_it, int64_t n, const Work& work) {
-  if (!is_worth_it || pool.size() == 1 || n == 1) {
+  if (!is_worth_it) {
     for (int64_t i = 0; i < n; ++i) work(i);
     return;
   }
-  // Which thread takes a part depends on chance, what it computes does not.
-  std::atomic<int64_t> next{0};
-  pool.run([&](int) {
-    for (int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
-         i = next.fetch_add(1, std::memory_order_relaxed)) {
-      work(i);
-    }
-  });
+  pool.for_each(static_cast<size_t>(n), [&](size_t i, int) { work(static_cast<int64_t>(i)); });
 }
 
 }  // namespace
@@ -138,11 +130,19 @@ void multiply(TensorView c, const Bf16Factor& a, const Bf16Factor& b, GemmMode m
     return;
   }
   const Bf16Table& table = kernels::bf16_table();
+  // Blocks of one thread's rows come after each other: the rows that it packed, and that it will
+  // read again where the next verb goes by rows.
   const int64_t row_blocks = rounded_up_count(c.rows, kBlockHeight);
-  const int64_t n_blocks = row_blocks * rounded_up_count(c.cols, kBlockColumns);
-  share(pool, c.rows * c.cols * a.k() >= kProductsWorthSharing, n_blocks, [&](int64_t block) {
-    const int64_t row = block % row_blocks * kBlockHeight;
-    const int64_t col = block / row_blocks * kBlockColumns;
+  const int64_t col_blocks = rounded_up_count(c.cols, kBlockColumns);
+  const int64_t group =
+      row_blocks >= 2 * pool.size() ? rounded_up_count(row_blocks, pool.size()) : row_blocks;
+  const bool is_worth_it = c.rows * c.cols * a.k() >= kProductsWorthSharing;
+  share(pool, is_worth_it, row_blocks * col_blocks, [&](int64_t block) {
+    const int64_t first = block / (group * col_blocks) * group;
+    const int64_t height = std::min(group, row_blocks - first);
+    const int64_t within = block - first * col_blocks;
+    const int64_t row = (first + within % height) * kBlockHeight;
+    const int64_t col = within / height * kBlockColumns;
     kernels::Bf16Product product{};
     product.c = c.row(row) + col;
     product.c_stride = c.stride;

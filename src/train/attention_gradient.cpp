@@ -143,7 +143,7 @@ void TrainingAttention::forward(ThreadPool& pool, TensorView out, TensorView log
   const auto head_floats = [&](const SequenceRows& s) {
     return ceil_div(s.n_rows, cols) * cols * d;
   };
-  take_turns(pool, sequences.size() * kv_heads, [&](size_t i, int) {
+  pool.for_each(sequences.size() * kv_heads, [&](size_t i, int) {
     const SequenceRows& s = sequences[i / kv_heads];
     const auto head = static_cast<int64_t>(i % kv_heads);
     transpose_head(job.table, keys + first_panel_[i / kv_heads] + head * head_floats(s), k,
@@ -155,7 +155,7 @@ void TrainingAttention::forward(ThreadPool& pool, TensorView out, TensorView log
   });
   const size_t thread_floats = score_floats(job.table, sequences);
   float* all_scores = grown(scores_, thread_floats * static_cast<size_t>(pool.size()));
-  take_turns(pool, n_units, [&](size_t unit, int thread) {
+  pool.for_each(n_units, [&](size_t unit, int thread) {
     const size_t index = sequence_of(first_unit_, unit);
     const SequenceRows& s = sequences[index];
     const auto within = static_cast<int64_t>(unit - first_unit_[index]);
@@ -200,7 +200,7 @@ void TrainingAttention::backward(ThreadPool& pool, TensorView dq, TensorView dk,
   const auto head_floats = [&](const SequenceRows& s) {
     return ceil_div(s.n_rows, cols) * cols * d;
   };
-  take_turns(pool, sequences.size() * kv_heads, [&](size_t i, int) {
+  pool.for_each(sequences.size() * kv_heads, [&](size_t i, int) {
     const SequenceRows& s = sequences[i / kv_heads];
     const auto head = static_cast<int64_t>(i % kv_heads);
     const int64_t offset = static_cast<int64_t>(first_panel_[i / kv_heads]) + head * head_floats(s);
@@ -215,7 +215,7 @@ void TrainingAttention::backward(ThreadPool& pool, TensorView dq, TensorView dk,
   const size_t matrix_floats = score_floats(table, sequences);
   float* all_scores = grown(scores_, 3 * matrix_floats * static_cast<size_t>(pool.size()));
   // A unit owns the gradients of one K/V head of one sequence, so nobody else adds to them.
-  take_turns(pool, sequences.size() * kv_heads, [&](size_t unit, int thread) {
+  pool.for_each(sequences.size() * kv_heads, [&](size_t unit, int thread) {
     const size_t index = unit / kv_heads;
     const auto kv_head = static_cast<int64_t>(unit % kv_heads);
     const SequenceRows& s = sequences[index];

@@ -22,11 +22,12 @@ class Bf16Attention {
                 std::span<const SequenceRows> sequences, const AttentionParams& params);
 
  private:
-  AlignedBuffer keys_, values_;         // of all K/V heads: keys as lines, and the other factor
-  AlignedBuffer keys_across_;           // backward: keys along k
-  AlignedBuffer scores_, score_tiles_;  // of each thread
-  AlignedBuffer deltas_;                // (n_heads, tokens)
-  std::vector<size_t> first_tile_;      // of each sequence
+  // Packed, of all heads of all sequences.
+  AlignedBuffer keys_, values_;
+  AlignedBuffer keys_across_, queries_;  // backward: keys along k; four forms of queries
+  AlignedBuffer scores_, score_tiles_;   // of each thread
+  AlignedBuffer deltas_;                 // (n_heads, tokens)
+  std::vector<size_t> first_tile_;       // of each sequence
   std::vector<size_t> first_unit_;
 };
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <span>
 #include <vector>
 
@@ -47,17 +46,6 @@ size_t running_sums(std::vector<size_t>& first, std::span<const SequenceRows> se
 inline size_t sequence_of(const std::vector<size_t>& first, size_t unit) {
   return static_cast<size_t>(std::upper_bound(first.begin(), first.end(), unit) - first.begin()) -
          1;
-}
-
-template <class Work>
-void take_turns(ThreadPool& pool, size_t n, const Work& work) {
-  std::atomic<size_t> next{0};
-  pool.run([&](int thread) {
-    for (size_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
-         i = next.fetch_add(1, std::memory_order_relaxed)) {
-      work(i, thread);
-    }
-  });
 }
 
 inline void check_shapes(TensorView q, TensorView k, TensorView v, const AttentionParams& params) {

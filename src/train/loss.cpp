@@ -10,8 +10,8 @@
 namespace jiang {
 namespace {
 
-// Floats of logits at a time: 4 MiB.
-constexpr int64_t kLogits = 1 << 20;
+// Floats of logits at a time: 16 MiB.
+constexpr int64_t kLogits = 1 << 22;
 
 enum class Direction : uint8_t { forward, both };
 
