@@ -73,10 +73,11 @@ double distance(TensorView a, TensorView b) {
 
 class Bf16AttentionCases : public ::testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Cases, Bf16AttentionCases, ::testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& of) { return std::string(of.param.name); });
 
-// A score is off by 2^-8 sum |q k| scale at most, which moves a probability by that share of
-// itself; the products that follow add 2^-8 of their own each.
+// Two factors that are off by 2^-8 each at most: 2^-7 of a product of sums were they all of one
+// sign. Scores are summed over head_dim of them and meet three more products; as most errors
+// cancel, twice the bound of one product is enough for all.
 TEST_P(Bf16AttentionCases, IsNearAttentionInF32AndOneForAnyThreads) {
   ThreadPool one(1), three(3);
   const Results f32 = run_attention<TrainingAttention>(GetParam().params, one);

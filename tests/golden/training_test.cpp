@@ -163,9 +163,9 @@ TEST_P(TrainingFamilies, CheckpointingAndThreadsChangeNoBit) {
   }
 }
 
-// bf16 rounds each factor by 2^-9 of itself at most. Some 20 products in a row lie between a weight
-// and the loss; were all their errors of one sign, a gradient would be off by 20 * 2^-8 = 0.08 of
-// itself. Over all gradients together most of that cancels.
+// bf16 moves each factor by 2^-8 of itself at most, a product by 2^-7. Some 20 products in a row
+// lie between a weight and the loss; were all their errors of one sign, a gradient would be off by
+// 20 * 2^-7 = 0.16 of itself. Most of that cancels: half is asked for, over all gradients together.
 TEST_P(TrainingFamilies, GradientsOfBf16ProductsAreNearThoseOfF32AndOneForAnyThreads) {
   const TinyModel tiny = make_tiny_model(GetParam());
   ThreadPool one(1), three(3);
