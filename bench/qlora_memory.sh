@@ -14,7 +14,7 @@ random.seed(1)
 words = "the a cat dog reads writes quickly often table window river stone".split()
 with open(work + "/chats.jsonl", "w", encoding="utf-8") as file:
     for _ in range(16):
-        answer = " ".join(random.choice(words) for _ in range(420))
+        answer = " ".join(random.choice(words) for _ in range(200))
         file.write(json.dumps({"messages": [{"role": "user", "content": "Tell me."},
                                             {"role": "assistant", "content": answer}]}) + "\n")
 with open(work + "/lora.toml", "w", encoding="utf-8") as file:

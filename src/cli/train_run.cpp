@@ -82,7 +82,7 @@ Result<int> run_training(const char* command, RecipeKind kind,
   recipe.trainer.memory_limit = machine.available_bytes;
   ThreadPool pool(thread_count(flags.threads));
 
-  note(compute_text(recipe.trainer.compute));
+  const Compute compute = recipe.trainer.compute;
   const InterruptScope scope;
   const std::string out = recipe.out;
   TrainingReport report;
@@ -90,7 +90,9 @@ Result<int> run_training(const char* command, RecipeKind kind,
     TrainingLine line;
     RunCallbacks callbacks;
     callbacks.note = [](const std::string& text) { note(text); };
-    callbacks.progress = [&](const TrainingProgress& now) {
+    callbacks.progress = [&, is_first = true](const TrainingProgress& now) mutable {
+      if (is_first) note(compute_text(compute));
+      is_first = false;
       line.show(now);
       return !interrupted();
     };
