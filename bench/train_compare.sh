@@ -2,7 +2,7 @@
 # train_compare.sh [ROUNDS]: jiang (products in f32, and in bf16) and PyTorch (f32) train the same decoder in turns on
 # the same threads; prints the ratios. Needs Debian's python3-torch, python3-numpy and libopenblas0-pthread.
 #
-# An OpenBLAS that is older than the CPU takes it for a Prescott and is a third as fast, so its
+# An OpenBLAS that is older than the CPU takes it for a Prescott, whose kernels are slower, so its
 # AVX-512 kernels are asked for where the CPU has them, unless OPENBLAS_CORETYPE is set.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
