@@ -57,9 +57,9 @@ class TrainingLine {
 std::string compute_text(Compute compute) {
   const kernels::Bf16Table& bf16 = kernels::bf16_table();
   if (compute == Compute::f32) return "matrix products in f32";
-  if (bf16.is_native)
+  if (bf16.is_faster)
     return fmt::format("matrix products in bf16 ({}), sums and weights in f32", bf16.name);
-  return "matrix products in bf16, sums and weights in f32; this CPU has no instructions for bf16, "
+  return "matrix products in bf16, sums and weights in f32; on this CPU "
          "compute = \"f32\" is faster";
 }
 

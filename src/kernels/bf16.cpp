@@ -28,6 +28,7 @@ bool has_amx_bf16() {
 Bf16Table with_tiles() {
   Bf16Table table = kAvx512Bf16;
   table.name = kAmxBf16.name;
+  table.is_faster = kAmxBf16.is_faster;
   table.multiply = kAmxBf16.multiply;
   table.rounds = kAmxBf16.rounds;
   return table;

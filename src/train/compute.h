@@ -10,9 +10,9 @@ namespace jiang {
 
 enum class Compute : uint8_t { f32, bf16 };
 
-// bf16 where this CPU (or JIANG_ISA) multiplies it faster than f32.
+// bf16 at the levels where training is faster with it.
 inline Compute fastest_compute() {
-  return kernels::bf16_table().is_native ? Compute::bf16 : Compute::f32;
+  return kernels::bf16_table().is_faster ? Compute::bf16 : Compute::f32;
 }
 
 }  // namespace jiang

@@ -135,6 +135,7 @@ extern const Bf16Table kAmxBf16;  // what is nullptr is the level below's
 const Bf16Table kAmxBf16 = {
     .name = "amx",
     .is_native = true,
+    .is_faster = true,
     .left_along = nullptr,
     .left_across = nullptr,
     .right_along = nullptr,

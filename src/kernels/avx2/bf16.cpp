@@ -121,6 +121,7 @@ extern const Bf16Table kAvx2Bf16;
 const Bf16Table kAvx2Bf16 = {
     .name = "avx2",
     .is_native = false,
+    .is_faster = false,
     .left_along = pack_tile<true, true>,
     .left_across = pack_tile<true, false>,
     .right_along = pack_tile<false, true>,

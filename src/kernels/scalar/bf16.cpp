@@ -67,6 +67,7 @@ extern const Bf16Table kScalarBf16;
 const Bf16Table kScalarBf16 = {
     .name = "scalar",
     .is_native = false,
+    .is_faster = false,
     .left_along = pack_tile<left_index, true>,
     .left_across = pack_tile<left_index, false>,
     .right_along = pack_tile<right_index, true>,
