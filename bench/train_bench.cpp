@@ -1,14 +1,14 @@
-// train_bench [THREADS [STEPS]]: tokens per second of training, forward, backward and AdamW, at two
-// shapes: the decoder that tools/train_oracle.py times in PyTorch, and one like the bundled
-// model's.
+// train_bench [THREADS [STEPS [f32|bf16 [SHAPE]]]]: tokens per second of training, forward,
+// backward and AdamW, at two shapes: the decoder that tools/train_oracle.py times in PyTorch
+// ("oracle"), and the bundled model's ("craftsman"). Both ways of multiplying unless one is named.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "base/json_value.h"
-#include "kernels/training.h"
 #include "model/model.h"
 #include "multiply_add_limit.h"
 #include "train/loss.h"
@@ -20,19 +20,20 @@
 namespace {
 
 using namespace jiang;
-using bench::limit_gflops;
+using bench::print_limits;
 using bench::seconds;
 
 struct Decoder {
   const char* name;
   int64_t hidden, ffn, layers, heads, kv_heads, vocab, length, sequences, sequences_per_pass;
+  bool is_tied;
 };
 constexpr Decoder kDecoders[] = {
-    {"oracle", 256, 768, 6, 4, 4, 8192, 256, 16, 4},
-    {"bundled", 256, 1024, 8, 4, 2, 8192, 1024, 4, 1},
+    {"oracle", 256, 768, 6, 4, 4, 8192, 256, 16, 4, true},
+    {"craftsman", 256, 768, 6, 4, 2, 6144, 1024, 2, 2, false},
 };
 
-void run(const Decoder& shape, ThreadPool& pool, int steps) {
+void run(const Decoder& shape, ThreadPool& pool, int steps, Compute compute) {
   const Json config = {{"architectures", {"Qwen2ForCausalLM"}},
                        {"model_type", "qwen2"},
                        {"hidden_size", shape.hidden},
@@ -43,11 +44,11 @@ void run(const Decoder& shape, ThreadPool& pool, int steps) {
                        {"max_position_embeddings", 2048},
                        {"vocab_size", shape.vocab},
                        {"rms_norm_eps", 1e-6},
-                       {"tie_word_embeddings", true}};
+                       {"tie_word_embeddings", shape.is_tied}};
   const auto model = *load_model(*make_new_model(config, 1), pool);
   ParameterSet parameters;
   parameters.add_all(*model, pool);
-  auto owned = std::make_unique<Tape>(pool, parameters.bindings, size_t{4} << 30);
+  auto owned = std::make_unique<Tape>(pool, parameters.bindings, size_t{4} << 30, compute);
   Tape& tape = *owned;
   Workspace work(std::move(owned));
   const OptimizerOptions options{.learning_rate = 1e-3f, .total_steps = 1000};
@@ -90,11 +91,11 @@ void run(const Decoder& shape, ThreadPool& pool, int steps) {
   const double attention = 7.0 * static_cast<double>(shape.layers * shape.hidden * shape.length);
   const double flops = 6 * n + attention;
   fmt::print(
-      "{:8} {:.2f} M parameters, {} x {} tokens: {:.0f} tokens/s, {:.0f} GFLOP/s, loss {:.3f}, "
-      "step "
-      "memory {:.0f} MB\n",
-      shape.name, n / 1e6, shape.sequences, shape.length, best, best * flops / 1e9, loss,
-      static_cast<double>(tape.peak_bytes()) / 1e6);
+      "{:9} {:4} {:.2f} M parameters, {} x {} tokens: {:.0f} tokens/s, {:.0f} GFLOP/s, loss "
+      "{:.3f}, "
+      "step memory {:.0f} MB\n",
+      shape.name, compute == Compute::bf16 ? "bf16" : "f32", n / 1e6, shape.sequences, shape.length,
+      best, best * flops / 1e9, loss, static_cast<double>(tape.peak_bytes()) / 1e6);
 }
 
 }  // namespace
@@ -102,8 +103,12 @@ void run(const Decoder& shape, ThreadPool& pool, int steps) {
 int main(int argc, char** argv) {
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 2);
   const int steps = argc > 2 ? std::atoi(argv[2]) : 4;
-  fmt::print("{} threads, {}: {:.0f} GFLOP/s of multiply-adds at most\n", pool.size(),
-             kernels::level_name(kernels::level()), limit_gflops(pool));
-  for (const Decoder& shape : kDecoders) run(shape, pool, steps);
+  const std::string_view only = argc > 3 ? argv[3] : "", shape_name = argc > 4 ? argv[4] : "";
+  print_limits(pool);
+  for (const Decoder& shape : kDecoders) {
+    if (!shape_name.empty() && shape_name != shape.name) continue;
+    if (only != "bf16") run(shape, pool, steps, Compute::f32);
+    if (only != "f32") run(shape, pool, steps, Compute::bf16);
+  }
   return 0;
 }

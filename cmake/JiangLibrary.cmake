@@ -14,8 +14,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   list(APPEND JIANG_ISA_FLAGS_avx512 -Wno-maybe-uninitialized -Wno-uninitialized)
 endif()
 set(JIANG_ISA_FLAGS_avx512vnni ${JIANG_ISA_FLAGS_avx512} -mavx512vnni)
+set(JIANG_ISA_FLAGS_avx512bf16 ${JIANG_ISA_FLAGS_avx512vnni} -mavx512bf16)  # src/kernels/bf16.cpp checks for it
 set(JIANG_ISA_FLAGS_amx ${JIANG_ISA_FLAGS_avx512vnni} -mamx-tile -mamx-int8)
-set(JIANG_ISA_LEVELS_x86_64 avx2 avx512 avx512vnni amx)
+set(JIANG_ISA_LEVELS_x86_64 avx2 avx512 avx512vnni avx512bf16 amx)
 
 # What most files include and g++ is slowest to read.
 set(JIANG_HOT_HEADERS <algorithm> <filesystem> <functional> <map> <memory> <string> <thread> <vector>
@@ -29,7 +30,7 @@ function(jiang_library name)
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
 
-  foreach(isa avx2 avx512 avx512vnni amx)
+  foreach(isa avx2 avx512 avx512vnni avx512bf16 amx)
     file(GLOB isa_sources CONFIGURE_DEPENDS ${folder}/${isa}/*.cpp)
     if(isa IN_LIST JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
       set_source_files_properties(${isa_sources} PROPERTIES

@@ -9,7 +9,7 @@ build=$1
 objects=$build/CMakeFiles/jiang_kernels.dir/src/kernels
 bad=0
 
-for object in "$objects"/{avx2,avx512,avx512vnni,amx}/*.o; do
+for object in "$objects"/{avx2,avx512,avx512vnni,avx512bf16,amx}/*.o; do
   weak=$(nm --defined-only "$object" | awk '$2 ~ /^[VvWwu]$/ {print $3}' | c++filt)
   if [ -n "$weak" ]; then
     echo "$object: weak symbols; make these static:"; echo "$weak" | head -5; bad=1

@@ -148,4 +148,28 @@ void ThreadPool::parallel_for(size_t n, size_t grain,
   });
 }
 
+void ThreadPool::for_each(size_t n, FunctionRef<void(size_t i, int thread)> work) {
+  const auto threads = static_cast<size_t>(size());
+  if (threads == 1 || n <= 1) {
+    for (size_t i = 0; i < n; ++i) work(i, 0);
+    return;
+  }
+  struct alignas(64) Range {  // a cache line each
+    std::atomic<size_t> next;
+  };
+  std::vector<Range> ranges(threads);
+  for (size_t t = 0; t < threads; ++t) ranges[t].next = n * t / threads;
+  run([&](int thread) {
+    for (size_t other = 0; other < threads; ++other) {
+      const size_t owner = (static_cast<size_t>(thread) + other) % threads;
+      const size_t end = n * (owner + 1) / threads;
+      std::atomic<size_t>& next = ranges[owner].next;
+      for (size_t i = next.fetch_add(1, std::memory_order_relaxed); i < end;
+           i = next.fetch_add(1, std::memory_order_relaxed)) {
+        work(i, thread);
+      }
+    }
+  });
+}
+
 }  // namespace jiang

@@ -31,6 +31,11 @@ class ThreadPool {
   // Splits [0, n) into at most size() contiguous ranges whose borders are multiples of `grain`.
   void parallel_for(size_t n, size_t grain, FunctionRef<void(size_t begin, size_t end)> work);
 
+  // Calls work(i, thread) for every i in [0, n). Each thread begins with a range of its own, the
+  // one that parallel_for gives it, whose data may still lie in its cache, and then takes what is
+  // left of the others': for units that take different times.
+  void for_each(size_t n, FunctionRef<void(size_t i, int thread)> work);
+
  private:
   struct State;
   std::unique_ptr<State> state_;

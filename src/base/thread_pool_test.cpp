@@ -31,6 +31,22 @@ TEST(ThreadPool, EveryIndexIsVisitedOnceForAnyThreadCountAndGrain) {
   }
 }
 
+TEST(ThreadPool, ForEachVisitsEveryIndexOnceOnAThreadOfThePool) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (const size_t n : {0, 1, 2, 4, 7, 100}) {
+      std::vector<std::atomic<int>> visits(n);
+      std::atomic<bool> is_of_pool{true};
+      pool.for_each(n, [&](size_t i, int thread) {
+        visits[i]++;
+        if (thread < 0 || thread >= threads) is_of_pool = false;
+      });
+      for (const auto& count : visits) EXPECT_EQ(count, 1) << threads << " threads, " << n;
+      EXPECT_TRUE(is_of_pool);
+    }
+  }
+}
+
 TEST(ThreadPool, RunCallsEveryThread) {
   ThreadPool pool(4);
   std::vector<std::atomic<int>> calls(4);

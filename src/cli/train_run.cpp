@@ -8,6 +8,7 @@
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "train/compute.h"
 
 namespace jiang {
 namespace {
@@ -52,6 +53,16 @@ class TrainingLine {
   bool drawn_ = false;
 };
 
+// What the products are made of, and where that is slow or does not matter.
+std::string compute_text(Compute compute) {
+  const kernels::Bf16Table& bf16 = kernels::bf16_table();
+  if (compute == Compute::f32) return "matrix products in f32";
+  if (bf16.is_faster)
+    return fmt::format("matrix products in bf16 ({}), sums and weights in f32", bf16.name);
+  return "matrix products in bf16, sums and weights in f32; on this CPU "
+         "compute = \"f32\" is faster";
+}
+
 }  // namespace
 
 Result<int> run_training(const char* command, RecipeKind kind,
@@ -71,6 +82,7 @@ Result<int> run_training(const char* command, RecipeKind kind,
   recipe.trainer.memory_limit = machine.available_bytes;
   ThreadPool pool(thread_count(flags.threads));
 
+  const Compute compute = recipe.trainer.compute;
   const InterruptScope scope;
   const std::string out = recipe.out;
   TrainingReport report;
@@ -78,7 +90,9 @@ Result<int> run_training(const char* command, RecipeKind kind,
     TrainingLine line;
     RunCallbacks callbacks;
     callbacks.note = [](const std::string& text) { note(text); };
-    callbacks.progress = [&](const TrainingProgress& now) {
+    callbacks.progress = [&, is_first = true](const TrainingProgress& now) mutable {
+      if (is_first) note(compute_text(compute));
+      is_first = false;
       line.show(now);
       return !interrupted();
     };

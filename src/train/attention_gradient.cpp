@@ -1,10 +1,9 @@
 #include "train/attention_gradient.h"
 
 #include <algorithm>
-#include <atomic>
 
-#include "base/check.h"
 #include "kernels/training.h"
+#include "train/attention_units.h"
 
 namespace jiang {
 namespace {
@@ -14,8 +13,6 @@ using kernels::TrainingTable;
 
 constexpr int64_t kQueries = 48;    // rows whose scores are in the cache together
 constexpr int64_t kKeySlice = 256;  // values that stay in L1 while these rows pass
-
-int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 struct Job {
   const TrainingTable& table;
@@ -124,62 +121,12 @@ void add_weighted_columns(const Job& job, float* c, int64_t c_stride, const floa
   }
 }
 
-int64_t longest(std::span<const SequenceRows> sequences) {
-  int64_t most = 0;
-  for (const SequenceRows& sequence : sequences) most = std::max<int64_t>(most, sequence.n_rows);
-  return most;
-}
-
 // Floats of one matrix of scores.
 size_t score_floats(const TrainingTable& table, std::span<const SequenceRows> sequences) {
   return static_cast<size_t>(kQueries * (longest(sequences) + 2 * table.gemm_cols));
 }
 
-// Fills `first` with running sums of count(sequence); returns their total.
-template <class Count>
-size_t running_sums(std::vector<size_t>& first, std::span<const SequenceRows> sequences,
-                    Count count) {
-  first.clear();
-  size_t total = 0;
-  for (const SequenceRows& sequence : sequences) {
-    first.push_back(total);
-    total += static_cast<size_t>(count(sequence));
-  }
-  return total;
-}
-
-size_t sequence_of(const std::vector<size_t>& first, size_t unit) {
-  return static_cast<size_t>(std::upper_bound(first.begin(), first.end(), unit) - first.begin()) -
-         1;
-}
-
-template <class Work>
-void take_turns(ThreadPool& pool, size_t n, const Work& work) {
-  std::atomic<size_t> next{0};
-  pool.run([&](int thread) {
-    for (size_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
-         i = next.fetch_add(1, std::memory_order_relaxed)) {
-      work(i, thread);
-    }
-  });
-}
-
-void check_shapes(TensorView q, TensorView k, TensorView v, const AttentionParams& params) {
-  JIANG_CHECK(params.causal, "encoders do not train");
-  JIANG_CHECK(q.cols == int64_t{params.n_heads} * params.head_dim &&
-                  k.cols == int64_t{params.n_kv_heads} * params.head_dim && v.cols == k.cols,
-              "q, k or v has another width");
-}
-
 }  // namespace
-
-float* TrainingAttention::memory(AlignedBuffer& buffer, size_t n_floats) {
-  if (buffer.size() < n_floats * sizeof(float)) {
-    buffer = AlignedBuffer();
-    buffer = AlignedBuffer(n_floats * sizeof(float));
-  }
-  return buffer.as<float>();
-}
 
 void TrainingAttention::forward(ThreadPool& pool, TensorView out, TensorView log_sums, TensorView q,
                                 TensorView k, TensorView v, std::span<const SequenceRows> sequences,
@@ -192,11 +139,11 @@ void TrainingAttention::forward(ThreadPool& pool, TensorView out, TensorView log
   const size_t n_floats = running_sums(first_panel_, sequences, [&](const SequenceRows& s) {
     return ceil_div(s.n_rows, cols) * cols * d * params.n_kv_heads;
   });
-  float* keys = memory(keys_, n_floats);
+  float* keys = grown(keys_, n_floats);
   const auto head_floats = [&](const SequenceRows& s) {
     return ceil_div(s.n_rows, cols) * cols * d;
   };
-  take_turns(pool, sequences.size() * kv_heads, [&](size_t i, int) {
+  pool.for_each(sequences.size() * kv_heads, [&](size_t i, int) {
     const SequenceRows& s = sequences[i / kv_heads];
     const auto head = static_cast<int64_t>(i % kv_heads);
     transpose_head(job.table, keys + first_panel_[i / kv_heads] + head * head_floats(s), k,
@@ -207,8 +154,8 @@ void TrainingAttention::forward(ThreadPool& pool, TensorView out, TensorView log
     return ceil_div(s.n_rows, kQueries) * params.n_heads;
   });
   const size_t thread_floats = score_floats(job.table, sequences);
-  float* all_scores = memory(scores_, thread_floats * static_cast<size_t>(pool.size()));
-  take_turns(pool, n_units, [&](size_t unit, int thread) {
+  float* all_scores = grown(scores_, thread_floats * static_cast<size_t>(pool.size()));
+  pool.for_each(n_units, [&](size_t unit, int thread) {
     const size_t index = sequence_of(first_unit_, unit);
     const SequenceRows& s = sequences[index];
     const auto within = static_cast<int64_t>(unit - first_unit_[index]);
@@ -246,14 +193,14 @@ void TrainingAttention::backward(ThreadPool& pool, TensorView dq, TensorView dk,
   const size_t n_floats = running_sums(first_panel_, sequences, [&](const SequenceRows& s) {
     return ceil_div(s.n_rows, cols) * cols * d * params.n_kv_heads;
   });
-  float* keys = memory(keys_, n_floats);
-  float* values = memory(values_, n_floats);
+  float* keys = grown(keys_, n_floats);
+  float* values = grown(values_, n_floats);
   // delta = sum of dout * out over a head: what every dp of a row is measured against.
-  float* deltas = memory(deltas_, static_cast<size_t>(params.n_heads * q.rows));
+  float* deltas = grown(deltas_, static_cast<size_t>(params.n_heads * q.rows));
   const auto head_floats = [&](const SequenceRows& s) {
     return ceil_div(s.n_rows, cols) * cols * d;
   };
-  take_turns(pool, sequences.size() * kv_heads, [&](size_t i, int) {
+  pool.for_each(sequences.size() * kv_heads, [&](size_t i, int) {
     const SequenceRows& s = sequences[i / kv_heads];
     const auto head = static_cast<int64_t>(i % kv_heads);
     const int64_t offset = static_cast<int64_t>(first_panel_[i / kv_heads]) + head * head_floats(s);
@@ -266,9 +213,9 @@ void TrainingAttention::backward(ThreadPool& pool, TensorView dq, TensorView dk,
   });
 
   const size_t matrix_floats = score_floats(table, sequences);
-  float* all_scores = memory(scores_, 3 * matrix_floats * static_cast<size_t>(pool.size()));
+  float* all_scores = grown(scores_, 3 * matrix_floats * static_cast<size_t>(pool.size()));
   // A unit owns the gradients of one K/V head of one sequence, so nobody else adds to them.
-  take_turns(pool, sequences.size() * kv_heads, [&](size_t unit, int thread) {
+  pool.for_each(sequences.size() * kv_heads, [&](size_t unit, int thread) {
     const size_t index = unit / kv_heads;
     const auto kv_head = static_cast<int64_t>(unit % kv_heads);
     const SequenceRows& s = sequences[index];

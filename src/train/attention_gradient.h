@@ -27,9 +27,6 @@ class TrainingAttention {
                 std::span<const SequenceRows> sequences, const AttentionParams& params);
 
  private:
-  // Bytes are kept between calls.
-  float* memory(AlignedBuffer& buffer, size_t n_floats);
-
   AlignedBuffer keys_, values_;      // transposed, in panels
   AlignedBuffer scores_;             // of each thread
   AlignedBuffer deltas_;             // (n_heads, tokens)

@@ -10,8 +10,8 @@
 namespace jiang {
 namespace {
 
-// Floats of logits at a time: 4 MiB.
-constexpr int64_t kLogits = 1 << 20;
+// Floats of logits at a time: 16 MiB.
+constexpr int64_t kLogits = 1 << 22;
 
 enum class Direction : uint8_t { forward, both };
 
@@ -40,7 +40,7 @@ void run(Tape& tape, TensorView hidden, const Model& model, std::span<const Targ
   const int64_t n_targets = static_cast<int64_t>(targets.size());
   JIANG_CHECK(losses.size() == targets.size(), "one loss per target");
   if (n_targets == 0) return;
-  const int64_t most = std::min(n_targets, std::max<int64_t>(kLogits / vocab, 16));
+  const int64_t most = std::min(n_targets, std::max<int64_t>(kLogits / vocab, 128));
   TensorView gradient;
   if (direction == Direction::both) gradient = tape.add_gradient(hidden);
   const TensorView logits = tape.scratch(most, vocab);

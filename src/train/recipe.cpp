@@ -75,6 +75,12 @@ Status read_train(RecipeTable& table, TrainRecipe& recipe, RecipeKind kind) {
   TRY(t.checkpoint_minutes, table.number("checkpoint_minutes", 5, 0, 1e6));
   TRY(const bool checkpointing, table.flag("activation_checkpointing", false));
   t.mode = checkpointing ? TapeMode::checkpointing : TapeMode::remember_all;
+  TRY(const std::string compute, table.text("compute", "auto"));
+  if (compute != "auto" && compute != "f32" && compute != "bf16")
+    return table.refuse("compute", "must be \"auto\", \"f32\" or \"bf16\"");
+  t.compute = compute == "auto"   ? fastest_compute()
+              : compute == "bf16" ? Compute::bf16
+                                  : Compute::f32;
   TRY(recipe.dtype, table.text("dtype", "f32"));
   if (recipe.dtype != "f32" && recipe.dtype != "bf16" && recipe.dtype != "f16")
     return table.refuse("dtype", "must be \"f32\", \"bf16\" or \"f16\"");

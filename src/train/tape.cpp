@@ -9,10 +9,19 @@
 
 namespace jiang {
 
-Tape::Tape(ThreadPool& pool, const Bindings& bindings, size_t memory_bytes)
-    : pool_(&pool), bindings_(bindings), blocks_(memory_bytes), rows_(kernels::row_table()) {}
-Tape::Tape(CountOnly, const Bindings& bindings)
-    : bindings_(bindings), blocks_(BlockPool::CountOnly{}), rows_(kernels::row_table()) {}
+Tape::Tape(ThreadPool& pool, const Bindings& bindings, size_t memory_bytes, Compute compute)
+    : pool_(&pool),
+      bindings_(bindings),
+      blocks_(memory_bytes),
+      compute_(compute),
+      products_(compute),
+      rows_(kernels::row_table()) {}
+Tape::Tape(CountOnly, const Bindings& bindings, Compute compute)
+    : bindings_(bindings),
+      blocks_(BlockPool::CountOnly{}),
+      compute_(compute),
+      products_(compute),
+      rows_(kernels::row_table()) {}
 Tape::~Tape() = default;
 
 void Tape::begin(TapeMode mode, uint64_t dropout_seed) {
@@ -25,6 +34,7 @@ void Tape::begin(TapeMode mode, uint64_t dropout_seed) {
   segment_ends_.clear();
   buffers_.clear();
   blocks_.clear();
+  products_.forget();
 }
 
 Tape::ValueId Tape::value_of(TensorView x) const {

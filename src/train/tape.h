@@ -21,7 +21,9 @@
 #include "ops/ops.h"
 #include "ops/rope_angles.h"
 #include "train/attention_gradient.h"
+#include "train/attention_gradient_bf16.h"
 #include "train/block_pool.h"
+#include "train/linear_products.h"
 #include "train/parameters.h"
 
 namespace jiang {
@@ -44,10 +46,11 @@ class GradientObserver {
 
 class Tape final : public Ops {
  public:
-  Tape(ThreadPool& pool, const Bindings& bindings, size_t memory_bytes);
+  Tape(ThreadPool& pool, const Bindings& bindings, size_t memory_bytes,
+       Compute compute = Compute::f32);
   // Only counts the memory that a step needs: tape_memory().
   struct CountOnly {};
-  Tape(CountOnly, const Bindings& bindings);
+  Tape(CountOnly, const Bindings& bindings, Compute compute = Compute::f32);
   ~Tape() override;
 
   // Forgets everything. Equal seeds drop the same inputs of adapters.
@@ -56,8 +59,9 @@ class Tape final : public Ops {
   void set_observer(GradientObserver* observer) { observer_ = observer; }
   bool counting() const { return pool_ == nullptr; }
   size_t peak_bytes() const { return blocks_.peak(); }
+  // Of a counting tape: what packed factors of products take beside that.
+  size_t product_bytes() const { return products_.counted_bytes(); }
   ThreadPool& pool() { return *pool_; }
-  GemmMemory& gemm_memory() { return gemm_memory_; }
   const Bindings& bindings() const { return bindings_; }
 
   // The gradient of a value that this tape returned, zero at first; an empty view if nothing that
@@ -69,10 +73,14 @@ class Tape final : public Ops {
   TensorView scratch(int64_t rows, int64_t cols);
   void give_back(TensorView scratch);
   // y = x W^T + b (+ adapter, without dropout), outside of the record: the loss's head.
-  void apply_linear(TensorView y, TensorView x, const Linear& linear);
+  void apply_linear(TensorView y, TensorView x, const Linear& linear) {
+    apply_linear(y, x, kNone, linear);
+  }
   // dx = or += dy W; the weight's own gradient grows by dy^T x. dx may be empty.
   void linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorView x,
-                       const Linear& linear);
+                       const Linear& linear) {
+    linear_backward(dx, mode, dy, x, kNone, linear);
+  }
 
   size_t mark() const override { return 0; }
   void release(size_t) override {}
@@ -133,6 +141,9 @@ class Tape final : public Ops {
   std::span<const float> current(std::span<const float> values) const;
   void embedding_forward(const Node& node);
   void embedding_backward(const Node& node, TensorView dy);
+  void apply_linear(TensorView y, TensorView x, ValueId x_id, const Linear& linear);
+  void linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorView x, ValueId x_id,
+                       const Linear& linear);
   void linear_forward(const Node& node);
   void linear_node_backward(const Node& node, TensorView dy);
   void norm_backward(const Node& node, TensorView dy);
@@ -153,8 +164,10 @@ class Tape final : public Ops {
   ThreadPool* pool_ = nullptr;
   const Bindings& bindings_;
   BlockPool blocks_;
-  GemmMemory gemm_memory_;
+  Compute compute_;
+  LinearProducts products_;
   TrainingAttention attention_;
+  Bf16Attention bf16_attention_;
   RopeAngleCache angles_;
   const kernels::RowTable& rows_;
 

@@ -265,11 +265,12 @@ void Tape::attention_backward(const Node& node, TensorView dy) {
       mine[i] = scratch(in.view.rows, in.view.cols);
     }
   }
-  if (!counting()) {
-    attention_.backward(*pool_, mine[0], mine[1], mine[2], dy, view(node.out), view(node.extra),
-                        view(node.in[0]), view(node.in[1]), view(node.in[2]), node.sequences,
-                        node.attention);
-  }
+  const auto run = [&](auto& attention) {
+    attention.backward(*pool_, mine[0], mine[1], mine[2], dy, view(node.out), view(node.extra),
+                       view(node.in[0]), view(node.in[1]), view(node.in[2]), node.sequences,
+                       node.attention);
+  };
+  if (!counting()) compute_ == Compute::bf16 ? run(bf16_attention_) : run(attention_);
   for (int i = 0; i < 3; ++i) {
     if (!to[i].view.data) give_back(mine[i]);
   }

@@ -24,9 +24,10 @@ uint64_t seed_of(uint64_t batch_seed, const Linear& linear) {
 
 }  // namespace
 
-void Tape::apply_linear(TensorView y, TensorView x, const Linear& linear) {
+void Tape::apply_linear(TensorView y, TensorView x, ValueId x_id, const Linear& linear) {
   const auto trained = bindings_.weights.find(&linear);
   if (counting()) {
+    if (trained != bindings_.weights.end()) products_.count(x.rows, x.cols, y.cols);
     if (trained == bindings_.weights.end() && x.rows > 0) {
       const size_t bytes = prepared_bytes(activation_kind(linear.weight), x.rows, x.cols);
       give_back(scratch(1, static_cast<int64_t>(bytes / sizeof(float))));
@@ -34,8 +35,7 @@ void Tape::apply_linear(TensorView y, TensorView x, const Linear& linear) {
     return;
   }
   if (trained != bindings_.weights.end()) {
-    gemm(y, plain(x), transposed(trained->second->value.view()), GemmMode::overwrite, gemm_memory_,
-         *pool_);
+    products_.forward(y, x, x_id + 1, trained->second->value.view(), *pool_);
   } else {
     const ActivationKind kind = activation_kind(linear.weight);
     const size_t bytes = prepared_bytes(kind, x.rows, x.cols);
@@ -57,25 +57,24 @@ void Tape::apply_linear(TensorView y, TensorView x, const Linear& linear) {
 void Tape::linear_forward(const Node& node) {
   const TensorView x = values_[static_cast<size_t>(node.in[0])].view;
   const TensorView y = values_[static_cast<size_t>(node.out)].view;
-  apply_linear(y, x, *node.linear);
+  apply_linear(y, x, node.in[0], *node.linear);
   const auto adapter = bindings_.adapters.find(node.linear);
   if (adapter != bindings_.adapters.end())
     adapter_forward(y, x, adapter->second, seed_of(dropout_seed_, *node.linear));
 }
 
-void Tape::linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorView x,
+void Tape::linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorView x, ValueId x_id,
                            const Linear& linear) {
   if (observer_ && !counting()) observer_->observe(linear, x, dy);
   const auto trained = bindings_.weights.find(&linear);
   if (trained != bindings_.weights.end()) {
     if (counting()) return;
-    if (dx.data)
-      gemm(dx, plain(dy), plain(trained->second->value.view()), mode, gemm_memory_, *pool_);
-    gemm(trained->second->gradient.view(), transposed(dy), plain(x), GemmMode::accumulate,
-         gemm_memory_, *pool_);
+    products_.backward(dx, mode, trained->second->gradient.view(), dy, x, x_id + 1,
+                       trained->second->value.view(), *pool_);
   } else if (dx.data) {
     const int64_t rows = linear.out_features();
     const TensorView part = scratch(std::min(kUnpackRows, rows), dx.cols);
+    if (counting()) products_.count(dy.rows, dx.cols, part.rows);
     for (int64_t first = 0; first < rows && !counting(); first += kUnpackRows) {
       const TensorView weights = part.rows_from(0, std::min(kUnpackRows, rows - first));
       pool_->parallel_for(static_cast<size_t>(weights.rows), kernels::kPanelRows,
@@ -84,8 +83,8 @@ void Tape::linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorVi
                             linear.weight.unpack_rows(
                                 weights.rows_from(at, static_cast<int64_t>(end) - at), first + at);
                           });
-      gemm(dx, plain(dy.columns(first, weights.rows)), plain(weights),
-           first == 0 ? mode : GemmMode::accumulate, gemm_memory_, *pool_);
+      products_.backward_input(dx, first == 0 ? mode : GemmMode::accumulate,
+                               dy.columns(first, weights.rows), weights, *pool_);
     }
     give_back(part);
   }
@@ -93,7 +92,7 @@ void Tape::linear_backward(TensorView dx, GemmMode mode, TensorView dy, TensorVi
   if (Parameter* bias = vector_parameter(linear.bias)) add_columns(*bias, dy);
 }
 
-// y += scale * (dropped x) A^T B^T
+// y += scale * (dropped x) A^T B^T. A few columns wide: in f32 whatever the rest is in.
 void Tape::adapter_forward(TensorView y, TensorView x, const Adapter& adapter, uint64_t node_seed) {
   const bool drops = adapter.dropout > 0 && mode_ != TapeMode::forward_only;
   TensorView in = x;
@@ -103,10 +102,10 @@ void Tape::adapter_forward(TensorView y, TensorView x, const Adapter& adapter, u
   }
   const TensorView h = scratch(x.rows, adapter.a->rows);
   if (!counting()) {
-    gemm(h, plain(in), transposed(adapter.a->value.view()), GemmMode::overwrite, gemm_memory_,
+    gemm(h, plain(in), transposed(adapter.a->value.view()), GemmMode::overwrite, products_.memory(),
          *pool_);
     for (int64_t i = 0; i < h.rows * h.cols; ++i) h.data[i] *= adapter.scale;
-    gemm(y, plain(h), transposed(adapter.b->value.view()), GemmMode::accumulate, gemm_memory_,
+    gemm(y, plain(h), transposed(adapter.b->value.view()), GemmMode::accumulate, products_.memory(),
          *pool_);
   }
   give_back(h);
@@ -127,20 +126,22 @@ void Tape::adapter_backward(TensorView dx, TensorView dy, TensorView x, const Ad
     for (int64_t i = 0; i < h.rows * h.cols; ++i) h.data[i] *= adapter.scale;
   };
   if (!counting()) {
-    gemm(h, plain(in), transposed(adapter.a->value.view()), GemmMode::overwrite, gemm_memory_,
+    gemm(h, plain(in), transposed(adapter.a->value.view()), GemmMode::overwrite, products_.memory(),
          *pool_);
     scale_h();
-    gemm(adapter.b->gradient.view(), transposed(dy), plain(h), GemmMode::accumulate, gemm_memory_,
+    gemm(adapter.b->gradient.view(), transposed(dy), plain(h), GemmMode::accumulate,
+         products_.memory(), *pool_);
+    gemm(h, plain(dy), plain(adapter.b->value.view()), GemmMode::overwrite, products_.memory(),
          *pool_);
-    gemm(h, plain(dy), plain(adapter.b->value.view()), GemmMode::overwrite, gemm_memory_, *pool_);
     scale_h();
-    gemm(adapter.a->gradient.view(), transposed(h), plain(in), GemmMode::accumulate, gemm_memory_,
-         *pool_);
+    gemm(adapter.a->gradient.view(), transposed(h), plain(in), GemmMode::accumulate,
+         products_.memory(), *pool_);
     if (dx.data && !drops) {
-      gemm(dx, plain(h), plain(adapter.a->value.view()), GemmMode::accumulate, gemm_memory_,
+      gemm(dx, plain(h), plain(adapter.a->value.view()), GemmMode::accumulate, products_.memory(),
            *pool_);
     } else if (dx.data) {
-      gemm(in, plain(h), plain(adapter.a->value.view()), GemmMode::overwrite, gemm_memory_, *pool_);
+      gemm(in, plain(h), plain(adapter.a->value.view()), GemmMode::overwrite, products_.memory(),
+           *pool_);
       add_dropped(dx, in, adapter.dropout, node_seed, *pool_);
     }
   }
@@ -159,7 +160,7 @@ void Tape::linear_node_backward(const Node& node, TensorView dy) {
     dx = to.view;
     mode = to.mode();
   }
-  linear_backward(dx, mode, dy, x, *node.linear);
+  linear_backward(dx, mode, dy, x, node.in[0], *node.linear);
   const auto adapter = bindings_.adapters.find(node.linear);
   if (adapter != bindings_.adapters.end())
     adapter_backward(dx, dy, x, adapter->second, seed_of(dropout_seed_, *node.linear));

@@ -188,6 +188,10 @@ void Tape::run(const Node& node) {
     case Verb::rope:
       return rope_to(out, x, node, false);
     case Verb::attention:
+      if (compute_ == Compute::bf16) {
+        return bf16_attention_.forward(*pool_, out, view(node.extra), x, view(node.in[1]),
+                                       view(node.in[2]), node.sequences, node.attention);
+      }
       return attention_.forward(*pool_, out, view(node.extra), x, view(node.in[1]),
                                 view(node.in[2]), node.sequences, node.attention);
     case Verb::activation:

@@ -98,7 +98,7 @@ void Trainer::plan_steps() {
 }
 
 size_t Trainer::measure_tape(TapeMode mode) {
-  auto owned = std::make_unique<Tape>(Tape::CountOnly{}, parameters_.bindings);
+  auto owned = std::make_unique<Tape>(Tape::CountOnly{}, parameters_.bindings, options_.compute);
   Tape& tape = *owned;
   Workspace work(std::move(owned));
   // Whole sequences, and every row a target: no batch needs more.
@@ -119,6 +119,7 @@ size_t Trainer::measure_tape(TapeMode mode) {
     backward_losses(tape, hidden, model_, batch.targets, losses);
     tape.backward();
   }
+  product_bytes_ = std::max(product_bytes_, tape.product_bytes());
   return tape.peak_bytes();
 }
 
@@ -128,7 +129,7 @@ uint64_t Trainer::memory_bytes() {
     // Batches of other shapes cannot reuse each other's blocks: room for one more layer's worth.
     tape_bytes_ += tape_bytes_ / 4 + (size_t{16} << 20);
   }
-  return tape_bytes_ + parameters_.count() * 4 * sizeof(float);
+  return tape_bytes_ + product_bytes_ + parameters_.count() * 4 * sizeof(float);
 }
 
 Status Trainer::check_memory() {
@@ -138,9 +139,10 @@ Status Trainer::check_memory() {
               "training needs {} ({} for {:.1f} M parameters with their gradients and moments, {} "
               "for a batch of {} rows), {} are free; a shorter sequence, smaller batches or "
               "activation_checkpointing = true need less",
-              human_bytes(needed), human_bytes(needed - tape_bytes_),
-              static_cast<double>(parameters_.count()) / 1e6, human_bytes(tape_bytes_),
-              objective_.most_rows(), human_bytes(options_.memory_limit));
+              human_bytes(needed), human_bytes(needed - tape_bytes_ - product_bytes_),
+              static_cast<double>(parameters_.count()) / 1e6,
+              human_bytes(tape_bytes_ + product_bytes_), objective_.most_rows(),
+              human_bytes(options_.memory_limit));
 }
 
 Result<LogEntry> Trainer::step(int64_t number, Tape& tape, Workspace& work) {
@@ -223,7 +225,7 @@ Result<TrainingReport> Trainer::run() {
   }
   TRY(RunLog log, RunLog::open(path("log.jsonl"), state.step));
 
-  auto owned = std::make_unique<Tape>(pool_, parameters_.bindings, tape_bytes_);
+  auto owned = std::make_unique<Tape>(pool_, parameters_.bindings, tape_bytes_, options_.compute);
   Tape& tape = *owned;
   Workspace work(std::move(owned));
   const auto total = static_cast<int64_t>(plan_.size());

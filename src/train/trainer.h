@@ -27,6 +27,7 @@ struct TrainerOptions {
   int64_t evaluate_every = 0;    // steps; 0: at the end only
   double checkpoint_minutes = 5;
   TapeMode mode = TapeMode::remember_all;
+  Compute compute = Compute::f32;
   uint64_t seed = 0;
   uint64_t fingerprint = 0;   // of the recipe
   bool restart = false;       // forget an earlier checkpoint
@@ -87,7 +88,8 @@ class Trainer {
   std::string folder_;
   TrainerOptions options_;
   std::vector<StepPlan> plan_;
-  size_t tape_bytes_ = 0;
+  size_t tape_bytes_ = 0;     // of a step
+  size_t product_bytes_ = 0;  // of packed factors
 };
 
 }  // namespace jiang

@@ -87,7 +87,8 @@ Result<TrainingReport> tune_on_preferences(TrainRecipe recipe, ThreadPool& pool,
                   recipe.trainer);
   TRY_STATUS(trainer.check_memory());
   {  // the reference: this model, before anything changes
-    auto owned = std::make_unique<Tape>(pool, parameters.bindings, trainer.memory_bytes());
+    auto owned = std::make_unique<Tape>(pool, parameters.bindings, trainer.memory_bytes(),
+                                        recipe.trainer.compute);
     Tape& tape = *owned;
     Workspace work(std::move(owned));
     objective->measure_reference(tape, work, *tuned.model);

@@ -1,4 +1,5 @@
 """Training end to end on small data: every stage, killed and gone on with, and what it writes runs."""
+import concurrent.futures
 import json
 import os
 import random
@@ -6,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from serve_test import Server, chat
 from support import BINARY, Case, environment, jiang, scratch
 
 WORDS = "red green blue one two three cat dog sings runs sleeps 红 绿 蓝 猫 狗 唱歌 跑步".split()
@@ -112,10 +114,11 @@ class Training(Case):
         chats.append({"conversations": [{"from": "human", "value": "Say blue."},
                                         {"from": "gpt", "value": "blue"}]})
         chats.append({"messages": [{"role": "user", "content": "no answer"}]})
-        write("blue.jsonl", "".join(
-            json.dumps({"messages": [{"role": "user", "content": c["messages"][0]["content"]},
-                                     {"role": "assistant", "content": "blue blue blue"}]}) + "\n"
-            for c in chats[:40]))
+        for word in ("blue", "green"):
+            write(f"{word}.jsonl", "".join(
+                json.dumps({"messages": [{"role": "user", "content": c["messages"][0]["content"]},
+                                         {"role": "assistant", "content": f"{word} {word} {word}"}]})
+                + "\n" for c in chats[:40]))
         write("chats.jsonl", "".join(json.dumps(c, ensure_ascii=False) + "\n" for c in chats))
         write("pairs.jsonl", "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in pairs))
         done = jiang("train", "sft", tuning_recipe("sft", "base", "sft", "chats.jsonl"))
@@ -185,8 +188,21 @@ class Training(Case):
                      says="did you mean learning_rate")
         self.refused("train", "pretrain", pretrain_recipe("bad", "clip = -1"), code=2,
                      says="bad.toml:23")
+        self.refused("train", "pretrain", pretrain_recipe("bad", 'compute = "f16"'), code=2,
+                     says='train.compute must be "auto", "f32" or "bf16"')
         self.refused("train", "sft", tuning_recipe("sft", "base", "bad", "nothing.jsonl"), code=1,
                      says="no such file")
+
+    def test_products_in_bf16_learn_as_those_in_f32_do(self):
+        for compute in ("f32", "bf16"):
+            done = jiang("train", "pretrain", pretrain_recipe(compute, f'compute = "{compute}"'))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"matrix products in {compute}", done.stderr.decode())
+        f32, bf16 = log_of("f32"), log_of("bf16")
+        self.assertNotEqual(f32[-1]["loss"], bf16[-1]["loss"])
+        # 2^-8 of the loss per step would be noise of one sign; what is left of it is far below.
+        self.assertAlmostEqual(f32[0]["loss"], bf16[0]["loss"], delta=0.01)
+        self.assertAlmostEqual(f32[-1]["held_out_loss"], bf16[-1]["held_out_loss"], delta=0.05)
 
     def test_memory_that_will_not_suffice_is_refused_with_numbers(self):
         recipe = write("huge.toml", MODEL.replace("hidden_size = 64", "hidden_size = 65536")
@@ -221,10 +237,48 @@ class Training(Case):
         self.assertTrue(os.path.exists(path("lora", "adapter_model.safetensors")))
         self.assertTrue(os.path.exists(path("lora", "adapter.gguf")))
 
+    def adapter_that_says(self, word):
+        """The folder of an adapter over whole.gguf; made once."""
+        if not os.path.exists(path("whole.gguf")):
+            self.succeeds("quantize", path("sft"), path("whole.gguf"), "--type", "f32")
+        if not os.path.exists(path(word, "adapter.gguf")):
+            self.succeeds("train", "lora", tuning_recipe(
+                "lora", "whole.gguf", word, f"{word}.jsonl", "[lora]\nrank = 4\n", epochs=40))
+        return path(word)
+
+    def test_a_request_chooses_its_adapters_over_http(self):
+        names = [self.adapter_that_says("blue"), self.adapter_that_says("green")]
+        flags = [flag for name in names for flag in ("--lora", name)]
+        with Server(path("whole.gguf"), *flags, "--port", 0) as server:
+            def answer(mix):
+                status, body, _ = server.ask("POST", "/v1/chat/completions",
+                                             chat("What of the cat?", max_tokens=8, lora=mix))
+                self.assertEqual(status, 200, body)
+                return body["choices"][0]["message"]["content"]
+
+            mixes = [[{"id": 0}], [{"id": 1}], [], [{"id": 0, "scale": 0}]]
+            alone = [answer(mix) for mix in mixes]
+            self.assertIn("blue", alone[0])
+            self.assertNotIn("green", alone[0])
+            self.assertIn("green", alone[1])
+            self.assertNotIn("blue", alone[1])
+            self.assertNotIn("blue", alone[2])
+            self.assertNotIn("green", alone[2])
+            self.assertEqual(alone[3], alone[2])
+            # In turn and at once, in one batch: each request has its own.
+            with concurrent.futures.ThreadPoolExecutor(8) as many:
+                self.assertEqual(list(many.map(answer, mixes * 3)), alone * 3)
+            status, body, _ = server.ask("POST", "/v1/chat/completions",
+                                         chat("hi", max_tokens=2, lora=[{"id": 2}]))
+            self.assertEqual(status, 400)
+            self.assertIn("there is no adapter 2; 0 to 1 are loaded", body["error"]["message"])
+            status, body, _ = server.ask("POST", "/v1/chat/completions",
+                                         chat("hi", max_tokens=2, lora=[{"name": "blue"}]))
+            self.assertEqual(status, 400)
+            self.assertIn("lora", body["error"]["message"])
+
     def test_adapters_run_switch_and_merge(self):
-        self.succeeds("quantize", path("sft"), path("whole.gguf"), "--type", "f32")
-        self.succeeds("train", "lora", tuning_recipe(
-            "lora", "whole.gguf", "blue", "blue.jsonl", "[lora]\nrank = 4\n", epochs=40))
+        self.adapter_that_says("blue")
 
         def answer(*arguments):
             return self.succeeds("run", *arguments, "-p", "What of the cat?", "-n", "8",

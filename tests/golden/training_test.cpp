@@ -60,8 +60,9 @@ double reference_loss(const TinyModel& model, std::span<const TokenId> tokens,
 }
 
 double run_backward(const Model& model, ParameterSet& parameters, ThreadPool& pool, TapeMode mode,
-                    std::span<const TokenId> tokens, std::span<const Target> targets) {
-  auto owned = std::make_unique<Tape>(pool, parameters.bindings, kMemory);
+                    std::span<const TokenId> tokens, std::span<const Target> targets,
+                    Compute compute = Compute::f32) {
+  auto owned = std::make_unique<Tape>(pool, parameters.bindings, kMemory, compute);
   Tape& tape = *owned;
   Workspace work(std::move(owned));
   tape.begin(mode, 7);
@@ -160,6 +161,39 @@ TEST_P(TrainingFamilies, CheckpointingAndThreadsChangeNoBit) {
     for (size_t i = 0; i < plain.all()[p]->size(); ++i)
       ASSERT_EQ(x[i], y[i]) << plain.all()[p]->name << " element " << i;
   }
+}
+
+// bf16 moves each factor by 2^-8 of itself at most, a product by 2^-7. Some 20 products in a row
+// lie between a weight and the loss; were all their errors of one sign, a gradient would be off by
+// 20 * 2^-7 = 0.16 of itself.
+TEST_P(TrainingFamilies, GradientsOfBf16ProductsAreNearThoseOfF32AndOneForAnyThreads) {
+  const TinyModel tiny = make_tiny_model(GetParam());
+  ThreadPool one(1), three(3);
+  const auto model = load(tiny, one);
+  const std::vector<TokenId> tokens = some_tokens(model->config().vocab_size);
+  const std::vector<Target> targets = some_targets(tokens);
+  ParameterSet f32, bf16, other;
+  for (ParameterSet* parameters : {&f32, &bf16, &other}) parameters->add_all(*model, one);
+  const double exact = run_backward(*model, f32, one, TapeMode::remember_all, tokens, targets);
+  const double loss =
+      run_backward(*model, bf16, one, TapeMode::remember_all, tokens, targets, Compute::bf16);
+  const double again =
+      run_backward(*model, other, three, TapeMode::checkpointing, tokens, targets, Compute::bf16);
+  EXPECT_EQ(loss, again);
+  EXPECT_NE(loss, exact);
+  EXPECT_NEAR(loss, exact, 0x1p-7 * std::abs(exact));
+  double error = 0, size = 0;
+  for (size_t p = 0; p < f32.all().size(); ++p) {
+    const float* x = f32.all()[p]->gradient.view().data;
+    const float* y = bf16.all()[p]->gradient.view().data;
+    const float* z = other.all()[p]->gradient.view().data;
+    for (size_t i = 0; i < f32.all()[p]->size(); ++i) {
+      ASSERT_EQ(y[i], z[i]) << f32.all()[p]->name << " element " << i;
+      error += (static_cast<double>(x[i]) - y[i]) * (static_cast<double>(x[i]) - y[i]);
+      size += static_cast<double>(x[i]) * x[i];
+    }
+  }
+  EXPECT_LT(std::sqrt(error), 0.16 * std::sqrt(size));
 }
 
 // The first file of tiny_fixtures() that covers each way of a block.

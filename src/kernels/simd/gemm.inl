@@ -104,26 +104,24 @@ void pack_columns(float* out, const float* b, int64_t stride, int64_t n_k, int64
   }
 }
 
-// Twelve chains: enough for two units of latency four or five.
-int64_t fma_rounds(int64_t n) {
-  F acc[12];
-  const F one = set1(1.0f);
-  F x = set1(0.5f);
-  __asm__ volatile("" : "+v"(x));
-  acc[0] = acc[1] = acc[2] = acc[3] = acc[4] = acc[5] = zero();
-  acc[6] = acc[7] = acc[8] = acc[9] = acc[10] = acc[11] = zero();
-  for (int64_t i = 0; i < n; ++i) {
-    acc[0] = fma(x, one, acc[0]), acc[1] = fma(x, one, acc[1]), acc[2] = fma(x, one, acc[2]);
-    acc[3] = fma(x, one, acc[3]), acc[4] = fma(x, one, acc[4]), acc[5] = fma(x, one, acc[5]);
-    acc[6] = fma(x, one, acc[6]), acc[7] = fma(x, one, acc[7]), acc[8] = fma(x, one, acc[8]);
-    acc[9] = fma(x, one, acc[9]), acc[10] = fma(x, one, acc[10]), acc[11] = fma(x, one, acc[11]);
-    __asm__ volatile("" : "+v"(x));  // so that the loop is not folded away
-  }
-  F sum = zero();
-  for (int i = 0; i < 12; ++i) sum = add(sum, acc[i]);
-  __asm__ volatile("" : : "v"(sum));
-  return n * 12 * kLanes;
+// Twelve chains: enough for two units of latency four or five. Each goes through an empty asm, or
+// the compiler would see that they are equal and compute one.
+template <int... i>
+inline int64_t fma_chains(int64_t n, Indices<i...>) {
+  F acc[sizeof...(i)];
+  ((acc[i] = zero()), ...);
+  const F one = set1(1.0f), x = set1(0.5f);
+  const auto step = [&](F& sum) {
+    __asm__ volatile("" : "+v"(sum));
+    sum = fma(x, one, sum);
+  };
+  for (int64_t round = 0; round < n; ++round) (step(acc[i]), ...);
+  const auto keep = [](F sum) { __asm__ volatile("" : : "v"(sum)); };
+  (keep(acc[i]), ...);
+  return n * (int64_t)sizeof...(i) * kLanes;
 }
+
+int64_t fma_rounds(int64_t n) { return fma_chains(n, MakeIndices<12>::type()); }
 
 }  // namespace
 }  // namespace jiang::kernels
