@@ -36,20 +36,30 @@ bool has_tile_blocks() {
   return kernels::table().matmul_tiles[static_cast<int>(kernels::Packed::q8_0)] != nullptr;
 }
 
-// Token t of a full tile, of which `tile` is the first block.
-void quantize_into_tile(kernels::TileBlock* tile, int64_t t, const float* x, int64_t cols) {
-  constexpr int64_t kSome = 16;
-  ActivationBlock blocks[kSome];
-  for (int64_t k = 0; k < cols; k += kSome * kBlock) {
-    const int64_t n = std::min(kSome * kBlock, cols - k);
-    kernels::table().quantize(blocks, 1, x + k, n);
-    for (int64_t b = 0; b < n / kBlock; ++b, ++tile) {
-      std::memcpy(tile->q[t], blocks[b].q, sizeof blocks[b].q);
-      tile->scale[t] = blocks[b].scale;
-      tile->sum[t] = blocks[b].sum;
-      tile->sum_lo[t] = blocks[b].sum_lo;
-      tile->sum_hi[t] = blocks[b].sum_hi;
-    }
+// Blocks that are quantised for all tokens of a tile before the next: 16 KiB of it stay near.
+constexpr int64_t kSomeBlocks = 16;
+
+// Blocks of token t of a full tile; x and `tile` at the first of them, at most kSomeBlocks.
+void quantize_into_tile(kernels::TileBlock* tile, int64_t t, const float* x, int64_t n_blocks) {
+  ActivationBlock blocks[kSomeBlocks];
+  kernels::table().quantize(blocks, 1, x, n_blocks * kBlock);
+  for (int64_t b = 0; b < n_blocks; ++b, ++tile) {
+    std::memcpy(tile->q[t], blocks[b].q, sizeof blocks[b].q);
+    tile->scale[t] = blocks[b].scale;
+    tile->sum[t] = blocks[b].sum;
+    tile->sum_lo[t] = blocks[b].sum_lo;
+    tile->sum_hi[t] = blocks[b].sum_hi;
+  }
+}
+
+// Tokens [begin, end) of the full tile that begins at token `first`.
+void quantize_tile(std::byte* tile, TensorView x, int64_t first, int64_t begin, int64_t end) {
+  auto* to = reinterpret_cast<kernels::TileBlock*>(tile);
+  const int64_t n_blocks = x.cols / kBlock;
+  for (int64_t b = 0; b < n_blocks; b += kSomeBlocks) {
+    for (int64_t t = begin; t < end; ++t)
+      quantize_into_tile(to + b, t, x.row(first + t) + b * kBlock,
+                         std::min(kSomeBlocks, n_blocks - b));
   }
 }
 
@@ -138,8 +148,9 @@ PreparedActivations prepare_activations(ActivationKind kind, TensorView x, std::
       const int64_t n = std::min<int64_t>(kTileTokens, x.rows - first);
       std::byte* tile = memory + first * row_bytes;
       if (kind == ActivationKind::int8 && n == kTileTokens && has_tile_blocks()) {
-        quantize_into_tile(reinterpret_cast<kernels::TileBlock*>(tile), t - first, x.row(t),
-                           x.cols);
+        const int64_t last = std::min<int64_t>(first + kTileTokens, static_cast<int64_t>(end));
+        quantize_tile(tile, x, first, t - first, last - first);
+        t = last - 1;
       } else if (kind == ActivationKind::int8) {
         kernels::table().quantize(reinterpret_cast<ActivationBlock*>(tile) + (t - first), n,
                                   x.row(t), x.cols);
