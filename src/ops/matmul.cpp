@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
 #include "base/check.h"
 #include "kernels/table.h"
@@ -29,38 +28,6 @@ int64_t bytes_per_row(ActivationKind kind, int64_t cols) {
   return kind == ActivationKind::int8
              ? cols / kBlock * static_cast<int64_t>(sizeof(ActivationBlock))
              : cols * static_cast<int64_t>(sizeof(float));
-}
-
-// Full tiles of 16 tokens lie as TileBlocks where the level's kernels take them so.
-bool has_tile_blocks() {
-  return kernels::table().matmul_tiles[static_cast<int>(kernels::Packed::q8_0)] != nullptr;
-}
-
-// Blocks that are quantised for all tokens of a tile before the next: 16 KiB of it stay near.
-constexpr int64_t kSomeBlocks = 16;
-
-// Blocks of token t of a full tile; x and `tile` at the first of them, at most kSomeBlocks.
-void quantize_into_tile(kernels::TileBlock* tile, int64_t t, const float* x, int64_t n_blocks) {
-  ActivationBlock blocks[kSomeBlocks];
-  kernels::table().quantize(blocks, 1, x, n_blocks * kBlock);
-  for (int64_t b = 0; b < n_blocks; ++b, ++tile) {
-    std::memcpy(tile->q[t], blocks[b].q, sizeof blocks[b].q);
-    tile->scale[t] = blocks[b].scale;
-    tile->sum[t] = blocks[b].sum;
-    tile->sum_lo[t] = blocks[b].sum_lo;
-    tile->sum_hi[t] = blocks[b].sum_hi;
-  }
-}
-
-// Tokens [begin, end) of the full tile that begins at token `first`.
-void quantize_tile(std::byte* tile, TensorView x, int64_t first, int64_t begin, int64_t end) {
-  auto* to = reinterpret_cast<kernels::TileBlock*>(tile);
-  const int64_t n_blocks = x.cols / kBlock;
-  for (int64_t b = 0; b < n_blocks; b += kSomeBlocks) {
-    for (int64_t t = begin; t < end; ++t)
-      quantize_into_tile(to + b, t, x.row(first + t) + b * kBlock,
-                         std::min(kSomeBlocks, n_blocks - b));
-  }
 }
 
 // Rows [first, first + n) of one projection.
@@ -147,11 +114,7 @@ PreparedActivations prepare_activations(ActivationKind kind, TensorView x, std::
       const int64_t first = t / kTileTokens * kTileTokens;
       const int64_t n = std::min<int64_t>(kTileTokens, x.rows - first);
       std::byte* tile = memory + first * row_bytes;
-      if (kind == ActivationKind::int8 && n == kTileTokens && has_tile_blocks()) {
-        const int64_t last = std::min<int64_t>(first + kTileTokens, static_cast<int64_t>(end));
-        quantize_tile(tile, x, first, t - first, last - first);
-        t = last - 1;
-      } else if (kind == ActivationKind::int8) {
+      if (kind == ActivationKind::int8) {
         kernels::table().quantize(reinterpret_cast<ActivationBlock*>(tile) + (t - first), n,
                                   x.row(t), x.cols);
       } else {
