@@ -19,7 +19,7 @@ done
 # Packed kinds by number: q4_0 3, q4_k 7, q6_k 9, q8_0 10; and the float kernels.
 hot_integer='multiply_tokens<\(jiang::kernels::Packed\)(3|7|9|10), [0-9]+>'
 hot_float='multiply_tokens<\(jiang::kernels::Packed\)[0-2], [0-9]+, [0-9]+>'
-hot_tiles='end_unit<\(jiang::kernels::Packed\)(3|7|9|10)>'
+hot_tiles='multiply_tile<\(jiang::kernels::Packed\)(3|7|9|10)>'
 stack_moves() {  # OBJECT PATTERN: "kernel: count" for each matching kernel that touches the stack with a zmm
   objdump -d --no-show-raw-insn -C "$1" | awk -v pattern="$2" '
     /^[0-9a-f]+ <.*>:$/ { name = ""; if ($0 ~ pattern) { match($0, pattern); name = substr($0, RSTART, RLENGTH); seen++ } }

@@ -153,15 +153,4 @@ struct ActivationBlock {
 };
 static_assert(sizeof(ActivationBlock) == 64, "");
 
-// One block of a full tile in the place of its 16 ActivationBlocks: what matmul_tiles takes. Codes
-// lie side by side, because bringing them from the second cache is part of what such a kernel
-// costs.
-struct TileBlock {
-  int8_t q[kTileTokens][kBlock];
-  float scale[kTileTokens];
-  float sum[kTileTokens], sum_lo[kTileTokens], sum_hi[kTileTokens];
-  uint8_t unused[256];
-};
-static_assert(sizeof(TileBlock) == kTileTokens * sizeof(ActivationBlock), "");
-
 }  // namespace jiang::kernels

@@ -19,8 +19,8 @@ namespace jiang::kernels {
 struct MatmulTile {
   float* out;  // out[t * out_stride + r]
   int64_t out_stride;
-  const void* x;  // integer kinds: ActivationBlock (cols / 32, n_tokens), or TileBlock (cols / 32)
-                  // for matmul_tiles; float kinds: (cols, n_tokens)
+  const void*
+      x;  // integer kinds: ActivationBlock (cols / 32, n_tokens); float kinds: (cols, n_tokens)
   const void* panels;      // the first panel, at the first k; 64-byte aligned
   int64_t panel_bytes;     // from one panel to the next
   int64_t cols;            // k of this call: all, or a slice of whole groups

@@ -136,23 +136,6 @@ void expect_same(const std::vector<float>& a, const std::vector<float>& b,
   }
 }
 
-// A tile of 16 tokens as matmul_tiles takes it.
-void put_tile_blocks(uint8_t* to, const AlignedBytes& from, int64_t n_blocks) {
-  for (int64_t b = 0; b < n_blocks; ++b, to += sizeof(TileBlock)) {
-    const auto* blocks =
-        reinterpret_cast<const ActivationBlock*>(from.data.get()) + b * kTileTokens;
-    TileBlock tile = {};
-    for (int t = 0; t < kTileTokens; ++t) {
-      std::memcpy(tile.q[t], blocks[t].q, sizeof blocks[t].q);
-      tile.scale[t] = blocks[t].scale;
-      tile.sum[t] = blocks[t].sum;
-      tile.sum_lo[t] = blocks[t].sum_lo;
-      tile.sum_hi[t] = blocks[t].sum_hi;
-    }
-    std::memcpy(to, &tile, sizeof tile);
-  }
-}
-
 class MatmulKernelOf : public testing::TestWithParam<int> {
  protected:
   Packed kind() const { return static_cast<Packed>(GetParam()); }
@@ -205,7 +188,8 @@ TEST_P(MatmulKernelOf, SeveralTilesOfTokensGiveTheBitsOfEachAlone) {
         std::vector<float> expected;
         for (int i = 0; i < kTiles; ++i) {
           const AlignedBytes one = random_activations(kind(), kTileTokens, cols, random);
-          put_tile_blocks(x.data.get() + i * tile_bytes, one, cols / kBlock);
+          std::memcpy(x.data.get() + i * tile_bytes, one.data.get(),
+                      static_cast<size_t>(tile_bytes));
           const auto out =
               run(kernel(Level::scalar), kind(), panels, one, rows, cols, kTileTokens, cols);
           expected.insert(expected.end(), out.begin(), out.end());

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
 #include "base/check.h"
 #include "kernels/table.h"
@@ -29,28 +28,6 @@ int64_t bytes_per_row(ActivationKind kind, int64_t cols) {
   return kind == ActivationKind::int8
              ? cols / kBlock * static_cast<int64_t>(sizeof(ActivationBlock))
              : cols * static_cast<int64_t>(sizeof(float));
-}
-
-// Full tiles of 16 tokens lie as TileBlocks where the level's kernels take them so.
-bool has_tile_blocks() {
-  return kernels::table().matmul_tiles[static_cast<int>(kernels::Packed::q8_0)] != nullptr;
-}
-
-// Token t of a full tile, of which `tile` is the first block.
-void quantize_into_tile(kernels::TileBlock* tile, int64_t t, const float* x, int64_t cols) {
-  constexpr int64_t kSome = 16;
-  ActivationBlock blocks[kSome];
-  for (int64_t k = 0; k < cols; k += kSome * kBlock) {
-    const int64_t n = std::min(kSome * kBlock, cols - k);
-    kernels::table().quantize(blocks, 1, x + k, n);
-    for (int64_t b = 0; b < n / kBlock; ++b, ++tile) {
-      std::memcpy(tile->q[t], blocks[b].q, sizeof blocks[b].q);
-      tile->scale[t] = blocks[b].scale;
-      tile->sum[t] = blocks[b].sum;
-      tile->sum_lo[t] = blocks[b].sum_lo;
-      tile->sum_hi[t] = blocks[b].sum_hi;
-    }
-  }
 }
 
 // Rows [first, first + n) of one projection.
@@ -137,10 +114,7 @@ PreparedActivations prepare_activations(ActivationKind kind, TensorView x, std::
       const int64_t first = t / kTileTokens * kTileTokens;
       const int64_t n = std::min<int64_t>(kTileTokens, x.rows - first);
       std::byte* tile = memory + first * row_bytes;
-      if (kind == ActivationKind::int8 && n == kTileTokens && has_tile_blocks()) {
-        quantize_into_tile(reinterpret_cast<kernels::TileBlock*>(tile), t - first, x.row(t),
-                           x.cols);
-      } else if (kind == ActivationKind::int8) {
+      if (kind == ActivationKind::int8) {
         kernels::table().quantize(reinterpret_cast<ActivationBlock*>(tile) + (t - first), n,
                                   x.row(t), x.cols);
       } else {
