@@ -238,12 +238,21 @@ void StepRunner::draw(Sequence& sequence, std::span<float> logits) {
 void StepRunner::tell_those_due() {
   const auto now = Clock::now();
   const auto is_due = [&](const auto& channel) { return channel->is_due(now); };
-  if (std::none_of(untold_.begin(), untold_.end(), is_due)) return;
-  // Whoever waits longer than half his time is told with the one that is due: readers are woken
-  // together, once, and streams that began apart fall into step.
+  const auto tell = [&](const auto& channel) { channel->tell(now); };
+  // First tokens go out at once, and alone: whoever waits for one waits for nobody else's readers.
+  bool wakes_others = false;
   std::erase_if(untold_, [&](const auto& channel) {
-    if (!is_due(channel) && now - channel->told() < Stream::Channel::kTellEvery / 2) return false;
-    channel->tell(now);
+    if (!is_due(channel)) return false;
+    wakes_others = wakes_others || channel->told() != Clock::time_point{};
+    tell(channel);
+    return true;
+  });
+  if (!wakes_others) return;
+  // Whoever has waited for half his time is told with the others: readers are woken together,
+  // once, and streams that began apart fall into step.
+  std::erase_if(untold_, [&](const auto& channel) {
+    if (now - channel->told() < Stream::Channel::kTellEvery / 2) return false;
+    tell(channel);
     return true;
   });
 }
