@@ -13,8 +13,13 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
 
+#include "base/ascii.h"
 #include "base/json_value.h"
 #include "cli/interrupt.h"
 #include "engine/random.h"
@@ -43,49 +48,90 @@ std::string make_request(const LoadPlan& plan, uint64_t number) {
   if (!plan.model.empty()) body["model"] = plan.model;
   const std::string json = to_string(body);
   std::string request = fmt::format(
-      "POST {} HTTP/1.1\r\nhost: {}:{}\r\nconnection: close\r\ncontent-type: application/json\r\n"
+      "POST {} HTTP/1.1\r\nhost: {}:{}\r\ncontent-type: application/json\r\n"
       "content-length: {}\r\n",
       plan.path, plan.host, plan.port, json.size());
   if (!plan.key.empty()) request += "authorization: Bearer " + plan.key + "\r\n";
   return request + "\r\n" + json;
 }
 
-class Exchange {
+// Closed when it goes.
+class Socket {
  public:
-  Exchange(int fd, std::string request) : fd_(fd), request_(std::move(request)) {}
-  ~Exchange() {
+  explicit Socket(int fd) : fd_(fd) {}
+  ~Socket() {
     if (fd_ >= 0) close(fd_);
   }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
+  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+class Exchange {
+ public:
+  Exchange(Socket socket, std::string request)
+      : socket_(std::move(socket)), request_(std::move(request)) {}
 
   pollfd wanted() const {
     const bool sends = sent_ < request_.size();
-    return {.fd = fd_, .events = static_cast<short>(sends ? POLLOUT : POLLIN), .revents = 0};
+    return {
+        .fd = socket_.fd(), .events = static_cast<short>(sends ? POLLOUT : POLLIN), .revents = 0};
   }
   // False: it is over.
   bool advance() {
     if (sent_ < request_.size()) {
-      const ssize_t n = send(fd_, request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
+      const ssize_t n =
+          send(socket_.fd(), request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
       if (n < 0) return errno == EAGAIN;
       sent_ += static_cast<size_t>(n);
       return true;
     }
     char buffer[16384];
-    const ssize_t n = recv(fd_, buffer, sizeof buffer, 0);
+    const ssize_t n = recv(socket_.fd(), buffer, sizeof buffer, 0);
     if (n < 0) return errno == EAGAIN;
     if (n == 0) return finish();
     text_.append(buffer, static_cast<size_t>(n));
+    if (has_head_) body_bytes_ += static_cast<size_t>(n);
     scan();
-    return true;
+    if (!is_at_end()) return true;
+    is_reusable_ = !closes_;
+    return finish();
   }
   double began() const { return began_; }
   const LoadSample& sample() const { return sample_; }
+  // After the end: the connection, if the server keeps it open.
+  std::optional<Socket> take_socket() {
+    if (!is_reusable_) return std::nullopt;
+    return std::move(socket_);
+  }
 
  private:
   bool finish() {
     sample_.whole = now() - began_;
     return false;
+  }
+  bool is_at_end() const {
+    if (!has_head_) return false;
+    // What is left after the last event of a chunked body is its end.
+    if (is_chunked_) return is_done_ && text_.ends_with("0\r\n\r\n");
+    return body_bytes_ >= body_length_;
+  }
+  // Servers write names of headers in small letters or not.
+  void read_head(std::string_view as_written) {
+    const std::string head = ascii_lower(as_written);
+    sample_.status = std::atoi(head.substr(9, 3).c_str());
+    sample_.has_retry_after = head.find("retry-after: ") != std::string::npos;
+    is_chunked_ = head.find("transfer-encoding: chunked") != std::string::npos;
+    closes_ = head.find("connection: close") != std::string::npos;
+    const size_t length = head.find("content-length: ");
+    if (length != std::string_view::npos)
+      body_length_ = std::strtoull(head.c_str() + length + 16, nullptr, 10);
   }
   // Counts the events that came whole; what was counted is forgotten.
   void scan() {
@@ -93,14 +139,15 @@ class Exchange {
       const size_t end = text_.find("\r\n\r\n");
       if (end == std::string::npos) return;
       has_head_ = true;
-      sample_.status = std::atoi(text_.substr(9, 3).c_str());
-      sample_.has_retry_after = text_.substr(0, end).find("retry-after: ") != std::string::npos;
+      read_head(std::string_view(text_).substr(0, end + 2));
       text_.erase(0, end + 4);
+      body_bytes_ = text_.size();
     }
     for (size_t end = 0; (end = text_.find("\n\n")) != std::string::npos;) {
       const std::string event = text_.substr(0, end);
       text_.erase(0, end + 2);
       if (event.find("data: [DONE]") != std::string::npos) {
+        is_done_ = true;
         sample_.is_whole = !has_failed_;
       } else if (event.find("data: {\"error\"") != std::string::npos) {
         has_failed_ = true;
@@ -116,12 +163,18 @@ class Exchange {
     return delta != std::string::npos && event.find("\"role\"", delta) == std::string::npos;
   }
 
-  const int fd_;
+  Socket socket_;
   const std::string request_;
   size_t sent_ = 0;
   std::string text_;
   bool has_head_ = false;
+  bool is_chunked_ = false;
+  bool closes_ = false;                                      // after this answer
+  size_t body_length_ = std::numeric_limits<size_t>::max();  // without a length: until it closes
+  size_t body_bytes_ = 0;
+  bool is_done_ = false;
   bool has_failed_ = false;
+  bool is_reusable_ = false;
   LoadSample sample_;
   const double began_ = now();
 };
@@ -141,18 +194,41 @@ Result<sockaddr_storage> address_of(const LoadPlan& plan, socklen_t& length) {
   return address;
 }
 
-// nullptr: no connection could even be begun.
-std::unique_ptr<Exchange> begin(const sockaddr_storage& address, socklen_t length,
-                                std::string request) {
-  const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return nullptr;
+std::optional<Socket> open_socket(const sockaddr_storage& address, socklen_t length) {
+  Socket socket(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (socket.fd() < 0) return std::nullopt;
   const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  auto exchange = std::make_unique<Exchange>(fd, std::move(request));
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0 && errno != EINPROGRESS)
-    return nullptr;
-  return exchange;
+  setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), length) != 0 &&
+      errno != EINPROGRESS)
+    return std::nullopt;
+  return socket;
 }
+
+// Connections that a server keeps open are used again, as clients do; the last one first.
+class Sockets {
+ public:
+  Sockets(const sockaddr_storage& address, socklen_t length) : address_(address), length_(length) {}
+  std::optional<Socket> take() {
+    while (!idle_.empty()) {
+      Socket socket = std::move(idle_.back());
+      idle_.pop_back();
+      char byte = 0;
+      const bool is_open =
+          recv(socket.fd(), &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+      if (is_open) return socket;
+    }
+    return open_socket(address_, length_);
+  }
+  void give_back(std::optional<Socket> socket) {
+    if (socket) idle_.push_back(*std::move(socket));
+  }
+
+ private:
+  const sockaddr_storage address_;
+  const socklen_t length_;
+  std::vector<Socket> idle_;
+};
 
 }  // namespace
 
@@ -160,6 +236,7 @@ Result<LoadReport> run_load(const LoadPlan& plan) {
   socklen_t length = 0;
   TRY(const sockaddr_storage address, address_of(plan, length));
   LoadReport report;
+  Sockets sockets(address, length);
   Random random(plan.seed);
   std::vector<std::unique_ptr<Exchange>> under_way;
   std::vector<pollfd> polled;
@@ -175,9 +252,9 @@ Result<LoadReport> run_load(const LoadPlan& plan) {
     if (interrupted()) return Error{ErrorKind::cancelled, "interrupted"};
     while (may_begin() &&
            (plan.rate > 0 ? next <= now() : under_way.size() < static_cast<size_t>(plan.clients))) {
-      auto exchange = begin(address, length, make_request(plan, n_begun++));
-      if (exchange) {
-        under_way.push_back(std::move(exchange));
+      std::string request = make_request(plan, n_begun++);
+      if (auto socket = sockets.take()) {
+        under_way.push_back(std::make_unique<Exchange>(*std::move(socket), std::move(request)));
       } else {
         report.samples.emplace_back();
         if (plan.rate == 0) break;
@@ -198,6 +275,7 @@ Result<LoadReport> run_load(const LoadPlan& plan) {
       const bool goes_on = !is_late && (polled[i].revents == 0 || under_way[i]->advance());
       if (!goes_on) {
         report.samples.push_back(under_way[i]->sample());
+        if (!is_late) sockets.give_back(under_way[i]->take_socket());
         continue;
       }
       if (kept != i) under_way[kept] = std::move(under_way[i]);

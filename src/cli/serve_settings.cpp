@@ -72,7 +72,7 @@ void declare(Options& options, ServeSettings& s, std::vector<std::string>& model
   options.number(s.parallel, "--parallel", Range<int32_t>{1, 1024},
                  "answers at once, of one user (default 8)");
   options.number(s.queue, "--queue", Range<int32_t>{1, 100000},
-                 "requests that may wait (default 64)");
+                 "requests that may wait, of all models together (default 64)");
   options.number(s.requests_per_minute, "--requests-per-minute", Range<int32_t>{0, 1000000},
                  "of each user, reading aside; 0: no limit (default)");
   options.number(s.memory_mb, "--memory", Range<int32_t>{1, 1 << 30},

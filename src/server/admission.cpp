@@ -40,24 +40,33 @@ void Admission::Ticket::charge(int64_t tokens) {
   owner_->accounts_[account_].tokens += static_cast<double>(tokens);
 }
 
+std::optional<ApiError> Admission::refusal(const AdmissionOptions& options, int32_t n_waiting,
+                                           int32_t n_of_account, int retry_after) {
+  if (n_waiting >= options.max_waiting) {
+    return ApiError{
+        .status = 503,
+        .message = fmt::format("the server is busy: {} requests wait already", n_waiting),
+        .code = "server_is_overloaded",
+        .retry_after = retry_after};
+  }
+  if (n_of_account >= options.max_waiting_per_account) {
+    return ApiError{.status = 429,
+                    .message = fmt::format("{} requests of yours wait already", n_of_account),
+                    .code = "rate_limit_exceeded",
+                    .retry_after = retry_after};
+  }
+  return std::nullopt;
+}
+
 Admission::Entry Admission::enter(std::string name, std::function<void()> on_slot) {
   auto ticket = std::make_shared<Ticket>(shared_from_this(), name);
   std::optional<ApiError> refusal;
   {
     const std::lock_guard lock(mutex_);
     Account& account = accounts_[name];
-    const auto n_waiting = static_cast<int32_t>(waiting_.size());
-    if (n_waiting >= options_.max_waiting) {
-      refusal = {.status = 503,
-                 .message = fmt::format("the server is busy: {} requests wait already", n_waiting),
-                 .code = "server_is_overloaded",
-                 .retry_after = retry_after()};
-    } else if (account.n_waiting >= options_.max_waiting_per_account) {
-      refusal = {.status = 429,
-                 .message = fmt::format("{} requests of yours wait already", account.n_waiting),
-                 .code = "rate_limit_exceeded",
-                 .retry_after = retry_after()};
-    } else {
+    refusal = Admission::refusal(options_, static_cast<int32_t>(waiting_.size()), account.n_waiting,
+                                 seconds_to_wait());
+    if (!refusal) {
       ticket->on_slot_ = std::move(on_slot);
       ticket->number_ = ++next_number_;
       ++account.n_waiting;
@@ -121,6 +130,11 @@ void Admission::leave(Ticket& ticket) {
 }
 
 int Admission::retry_after() const {
+  const std::lock_guard lock(mutex_);
+  return seconds_to_wait();
+}
+
+int Admission::seconds_to_wait() const {
   const double per_second = std::max(1, options_.slots) / std::max(0.01, seconds_per_answer_);
   const double wait = static_cast<double>(waiting_.size()) / per_second;
   return static_cast<int>(std::clamp(std::ceil(wait), 1.0, 120.0));
@@ -129,6 +143,12 @@ int Admission::retry_after() const {
 int32_t Admission::n_waiting() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int32_t>(waiting_.size());
+}
+
+int32_t Admission::n_waiting(const std::string& account) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = accounts_.find(account);
+  return found == accounts_.end() ? 0 : found->second.n_waiting;
 }
 
 int32_t Admission::n_running() const {

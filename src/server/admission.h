@@ -63,9 +63,15 @@ class Admission : public std::enable_shared_from_this<Admission> {
     std::optional<ApiError> refusal = {};
   };
   Entry enter(std::string account, std::function<void()> on_slot);
+  // What somebody is told beside whom so many wait; nothing: there is room.
+  static std::optional<ApiError> refusal(const AdmissionOptions& options, int32_t n_waiting,
+                                         int32_t n_of_account, int retry_after);
 
   int32_t n_waiting() const;
+  int32_t n_waiting(const std::string& account) const;
   int32_t n_running() const;
+  // Seconds until somebody who came now would have a slot, about.
+  int retry_after() const;
 
  private:
   struct Account {
@@ -75,7 +81,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
   };
   void leave(Ticket& ticket);
   void grant();
-  int retry_after() const;
+  int seconds_to_wait() const;  // with the lock
 
   const AdmissionOptions options_;
   mutable std::mutex mutex_;

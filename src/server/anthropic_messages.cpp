@@ -61,7 +61,7 @@ void count_tokens(ServerContext& context, const RequestPtr& request,
 }  // namespace
 
 std::vector<Route> anthropic_routes(ServerContext& context) {
-  return {model_route(context, "/v1/messages", ApiDialect::anthropic, messages),
+  return {answer_route(context, "/v1/messages", ApiDialect::anthropic, messages),
           model_route(context, "/v1/messages/count_tokens", ApiDialect::anthropic, count_tokens)};
 }
 

@@ -355,6 +355,9 @@ void Connection::dispatch(const Route& route) {
   set_deadline(1e8);
   read();  // sees the client go
   if (phase_ != Phase::answering) return;
+  if (route.early) {
+    if (auto answer = route.early(*request_)) return answer_now(std::move(*answer));
+  }
   auto responder = std::make_shared<Handle>(exchange_);
   auto work = [shared = shared_, &route, request = request_, responder = std::move(responder)] {
     try {

@@ -1,5 +1,7 @@
 #include "server/context.h"
 
+#include <algorithm>
+
 namespace jiang {
 
 std::shared_ptr<Admission> Admissions::of(const std::string& model) {
@@ -14,6 +16,18 @@ int32_t Admissions::n_waiting() const {
   int32_t total = 0;
   for (const auto& [name, admission] : admissions_) total += admission->n_waiting();
   return total;
+}
+
+std::optional<ApiError> Admissions::refusal(const std::string& account) const {
+  const std::lock_guard lock(mutex_);
+  int32_t waiting = 0, of_account = 0;
+  int retry_after = 1;
+  for (const auto& [name, admission] : admissions_) {
+    waiting += admission->n_waiting();
+    of_account += admission->n_waiting(account);
+    retry_after = std::max(retry_after, admission->retry_after());
+  }
+  return Admission::refusal(options_, waiting, of_account, retry_after);
 }
 
 bool may_use_model(const ServerContext& context, const Caller& caller, const std::string& model) {

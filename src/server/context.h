@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class Admissions {
   explicit Admissions(AdmissionOptions options) : options_(options) {}
   std::shared_ptr<Admission> of(const std::string& model);
   int32_t n_waiting() const;
+  // What `account` is told before its request is read, when too many wait already: of all models
+  // together, for they share the machine.
+  std::optional<ApiError> refusal(const std::string& account) const;
 
  private:
   const AdmissionOptions options_;

@@ -162,8 +162,8 @@ void generate(ServerContext& context, const RequestPtr& request, const Responder
 }  // namespace
 
 std::vector<Route> ollama_chat_routes(ServerContext& context) {
-  return {model_route(context, "/api/chat", ApiDialect::ollama, chat),
-          model_route(context, "/api/generate", ApiDialect::ollama, generate)};
+  return {answer_route(context, "/api/chat", ApiDialect::ollama, chat),
+          answer_route(context, "/api/generate", ApiDialect::ollama, generate)};
 }
 
 }  // namespace jiang

@@ -292,7 +292,7 @@ void chat_completions(ServerContext& context, const RequestPtr& request,
 }  // namespace
 
 std::vector<Route> openai_chat_routes(ServerContext& context) {
-  return {model_route(context, "/v1/chat/completions", ApiDialect::openai, chat_completions)};
+  return {answer_route(context, "/v1/chat/completions", ApiDialect::openai, chat_completions)};
 }
 
 }  // namespace jiang

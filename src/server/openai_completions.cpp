@@ -259,7 +259,7 @@ void completions(ServerContext& context, const RequestPtr& request, const Respon
 }  // namespace
 
 std::vector<Route> openai_completion_routes(ServerContext& context) {
-  return {model_route(context, "/v1/completions", ApiDialect::openai, completions)};
+  return {answer_route(context, "/v1/completions", ApiDialect::openai, completions)};
 }
 
 }  // namespace jiang

@@ -398,7 +398,7 @@ void responses(ServerContext& context, const RequestPtr& request, const Responde
 }  // namespace
 
 std::vector<Route> openai_response_routes(ServerContext& context) {
-  return {model_route(context, "/v1/responses", ApiDialect::openai, responses)};
+  return {answer_route(context, "/v1/responses", ApiDialect::openai, responses)};
 }
 
 }  // namespace jiang

@@ -312,6 +312,14 @@ TEST(OpenAiChat, AFullQueueIsRefusedWithRetryAfter) {
   EXPECT_EQ(refused.status, 429);
   EXPECT_TRUE(refused.has("retry-after: "));
   EXPECT_EQ(json_of(refused)["error"]["code"], "rate_limit_exceeded");
+  // Before anything is made of the request, whatever model it is for, and in the form of its API.
+  for (const char* path : {"/v1/completions", "/v1/responses", "/v1/messages", "/api/chat"}) {
+    const auto early = s.post(path, Json{{"model", "scripted"}, {"no such", "field"}});
+    EXPECT_EQ(early.status, 429) << path;
+    EXPECT_TRUE(early.has("retry-after: ")) << path;
+  }
+  EXPECT_EQ(s.server->context().metrics.refused, 5u);
+  EXPECT_EQ(s.post("/tokenize", Json{{"model", "fake"}, {"content", "a"}}).status, 200);
   s.fake().release();
   EXPECT_EQ(parse_answer(running.read_to_end()).status, 200);
   EXPECT_EQ(parse_answer(waiting.read_to_end()).status, 200);

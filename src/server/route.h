@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ struct Route {
   // A worker may wait: for a database, a template, a tokenizer. The I/O thread may not.
   enum class Where : uint8_t { worker, io_thread };
   Where where = Where::worker;
+  // Asked on the I/O thread before the handler: an answer spares everything else. May not wait.
+  std::function<std::optional<HttpResponse>(const HttpRequest&)> early = {};
 };
 
 // A handler whose answer is known when it returns.

@@ -38,6 +38,18 @@ Route model_route(ServerContext& context, const char* path, ApiDialect dialect,
           dialect};
 }
 
+Route answer_route(ServerContext& context, const char* path, ApiDialect dialect,
+                   ModelHandler handler) {
+  Route route = model_route(context, path, dialect, handler);
+  route.early = [&context, dialect](const HttpRequest& request) -> std::optional<HttpResponse> {
+    const auto refusal = context.admissions.refusal(request.caller.account(request.address));
+    if (!refusal) return std::nullopt;
+    ++context.metrics.refused;
+    return error_response(dialect, *refusal);
+  };
+  return route;
+}
+
 std::vector<Route> all_routes(ServerContext& context) {
   std::vector<Route> all;
   for (const auto routes : kFiles) {

@@ -15,4 +15,8 @@ using ModelHandler = void (*)(ServerContext&, const RequestPtr&, const Responder
 Route model_route(ServerContext& context, const char* path, ApiDialect dialect,
                   ModelHandler handler);
 
+// The same for what waits for a slot of the model: refused at once when too many wait already.
+Route answer_route(ServerContext& context, const char* path, ApiDialect dialect,
+                   ModelHandler handler);
+
 }  // namespace jiang

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -101,6 +102,22 @@ class Serve(Case):
             log = [line for line in server.lines if "/v1/chat/completions" in line]
             self.assertEqual(len(log), 2, server.lines)
             self.assertIn(" 200 ", log[0])
+
+    def test_the_load_client_counts_answers_and_refusals_and_keeps_its_connections(self):
+        with Server(tiny_model(), "--port", 0, "--parallel", 1, "--queue", 1, "--quiet") as server:
+            def load(*flags):
+                out = jiang("bench", "serve", server.url, "--prompt-words", 2, "--ignore-eos", "--json", *flags)
+                self.assertEqual(out.returncode, 0, out.stderr)
+                accepted = int(re.search(r"jiang_connections_total (\d+)", server.ask("GET", "/metrics")[1])[1])
+                return json.loads(out.stdout), accepted
+            alone, before = load("--clients", 1, "--requests", 6, "--seconds", 60, "-n", 5)
+            self.assertEqual((alone["answered"], alone["refused"], alone["failed"]), (6, 0, 0))
+            self.assertLessEqual(before, 2)  # of the client, and of /metrics
+            beside, after = load("--clients", 4, "--requests", 40, "--seconds", 60, "-n", 20)
+            self.assertEqual(beside["answered"] + beside["refused"], 40, beside)
+            self.assertGreater(beside["refused"], 0)
+            self.assertEqual(beside["refused"], beside["refused_with_retry_after"])
+            self.assertLessEqual(after - before, 5)
 
     def test_models_by_name_are_loaded_on_demand_and_encoders_embed(self):
         with Server(f"small={tiny_model()}", f"bert={tiny_encoder()}", "--port", 0) as server:
