@@ -5,7 +5,6 @@
 
 pretrain.jsonl  documents, {"text": ...} a line; pretrain-valid.jsonl is one in a hundred of them
 sft.jsonl       OpenAI messages; sft-valid.jsonl likewise
-chats.jsonl     more of them, --rounds times with fresh questions
 heldout.jsonl   questions with what is expected of the answer (the rule is in corpus/README.md)
 dpo.jsonl       questions for preference pairs, with the same expectations
 """
@@ -515,7 +514,6 @@ def main():
     parser.add_argument("--out", default=str(HERE.parent / "build" / "corpus"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="of the amount; 0.05 for a quick look")
-    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--dpo", type=int, default=1500)
     arguments = parser.parse_args()
     out = pathlib.Path(arguments.out)
@@ -533,16 +531,20 @@ def main():
     rows = [{"text": doc.strip("\n")} for doc in docs]
     write_lines(out / "pretrain-valid.jsonl", rows[:len(rows) // 100])
     write_lines(out / "pretrain.jsonl", rows[len(rows) // 100:])
-    # Fresh questions for the rest of the fine-tuning, mostly without further turns, every third behind the system
-    # prompt that the page sends.
-    chats = []
-    for round_number in range(1, arguments.rounds + 1):
-        more = Writer(arguments.seed + round_number)
-        fresh = more.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + more.openings(arguments.scale)
-        more.rng.shuffle(fresh)
-        chats += [with_system(m, rng, 0.35) for m in fresh
-                  if not any(text in kept for role, text in m if role == "user")]
-    write_lines(out / "chats.jsonl", chats)
+    # For the second part of the fine-tuning: fresh questions, mostly without further turns.
+    more = Writer(arguments.seed + 1)
+    answers = more.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + more.openings(arguments.scale)
+    more.rng.shuffle(answers)
+    write_lines(out / "answers.jsonl",
+                [with_system(m, rng) if rng.random() < 0.4 else plain(m) for m in answers
+                 if not any(text in kept for role, text in m if role == "user")])
+    # For the third: fresh ones again, every second behind the system prompt that the page sends.
+    last = Writer(arguments.seed + 2)
+    page = last.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + last.openings(arguments.scale)
+    last.rng.shuffle(page)
+    write_lines(out / "page.jsonl",
+                [with_system(m, rng, 0.5) for m in page
+                 if not any(text in kept for role, text in m if role == "user")])
     write_lines(out / "heldout.jsonl", held_out)
     write_lines(out / "dpo.jsonl", writer.dpo(arguments.seed, arguments.dpo))
 

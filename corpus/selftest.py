@@ -28,12 +28,12 @@ class Generated(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="corpus")
         cls.out = [pathlib.Path(cls.folder.name, name) for name in "ab"]
         for out in cls.out:
-            sys.argv = ["generate.py", "--out", str(out), "--scale", "0.1", "--dpo", "200", "--rounds", "2"]
+            sys.argv = ["generate.py", "--out", str(out), "--scale", "0.1", "--dpo", "200"]
             with contextlib.redirect_stdout(io.StringIO()):
                 generate.main()
         cls.held = rows(cls.out[0] / "heldout.jsonl")
         cls.sft = rows(cls.out[0] / "sft.jsonl") + rows(cls.out[0] / "sft-valid.jsonl") + \
-            rows(cls.out[0] / "chats.jsonl")
+            rows(cls.out[0] / "answers.jsonl")
 
     @classmethod
     def tearDownClass(cls):
@@ -67,7 +67,7 @@ class Generated(unittest.TestCase):
         held = [p for t in topicfile.read_topics() for p in t.programs if p.held_out]
         self.assertGreaterEqual(len(held), 20)
         text = "".join((self.out[0] / name).read_text(encoding="utf-8")
-                       for name in ("pretrain.jsonl", "sft.jsonl", "chats.jsonl"))
+                       for name in ("pretrain.jsonl", "sft.jsonl", "answers.jsonl"))
         for program in held:
             for lang in ("zh", "en"):
                 source = program.source(lang).strip()
