@@ -21,6 +21,7 @@
 
 #include "base/ascii.h"
 #include "base/json_value.h"
+#include "base/owned_descriptor.h"
 #include "cli/interrupt.h"
 #include "engine/random.h"
 
@@ -55,45 +56,27 @@ std::string make_request(const LoadPlan& plan, uint64_t number) {
   return request + "\r\n" + json;
 }
 
-// Closed when it goes.
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 class Exchange {
  public:
-  Exchange(Socket socket, std::string request)
+  Exchange(OwnedDescriptor socket, std::string request)
       : socket_(std::move(socket)), request_(std::move(request)) {}
 
   pollfd wanted() const {
     const bool sends = sent_ < request_.size();
     return {
-        .fd = socket_.fd(), .events = static_cast<short>(sends ? POLLOUT : POLLIN), .revents = 0};
+        .fd = socket_.get(), .events = static_cast<short>(sends ? POLLOUT : POLLIN), .revents = 0};
   }
   // False: it is over.
   bool advance() {
     if (sent_ < request_.size()) {
       const ssize_t n =
-          send(socket_.fd(), request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
+          send(socket_.get(), request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
       if (n < 0) return errno == EAGAIN;
       sent_ += static_cast<size_t>(n);
       return true;
     }
     char buffer[16384];
-    const ssize_t n = recv(socket_.fd(), buffer, sizeof buffer, 0);
+    const ssize_t n = recv(socket_.get(), buffer, sizeof buffer, 0);
     if (n < 0) return errno == EAGAIN;
     if (n == 0) return finish();
     text_.append(buffer, static_cast<size_t>(n));
@@ -106,7 +89,7 @@ class Exchange {
   double began() const { return began_; }
   const LoadSample& sample() const { return sample_; }
   // After the end: the connection, if the server keeps it open.
-  std::optional<Socket> take_socket() {
+  std::optional<OwnedDescriptor> take_socket() {
     if (!is_reusable_) return std::nullopt;
     return std::move(socket_);
   }
@@ -130,7 +113,7 @@ class Exchange {
     is_chunked_ = head.find("transfer-encoding: chunked") != std::string::npos;
     closes_ = head.find("connection: close") != std::string::npos;
     const size_t length = head.find("content-length: ");
-    if (length != std::string_view::npos)
+    if (length != std::string::npos)
       body_length_ = std::strtoull(head.c_str() + length + 16, nullptr, 10);
   }
   // Counts the events that came whole; what was counted is forgotten.
@@ -163,7 +146,7 @@ class Exchange {
     return delta != std::string::npos && event.find("\"role\"", delta) == std::string::npos;
   }
 
-  Socket socket_;
+  OwnedDescriptor socket_;
   const std::string request_;
   size_t sent_ = 0;
   std::string text_;
@@ -194,12 +177,13 @@ Result<sockaddr_storage> address_of(const LoadPlan& plan, socklen_t& length) {
   return address;
 }
 
-std::optional<Socket> open_socket(const sockaddr_storage& address, socklen_t length) {
-  Socket socket(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket.fd() < 0) return std::nullopt;
+std::optional<OwnedDescriptor> open_socket(const sockaddr_storage& address, socklen_t length) {
+  OwnedDescriptor socket(
+      ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (socket.get() < 0) return std::nullopt;
   const int on = 1;
-  setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), length) != 0 &&
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 &&
       errno != EINPROGRESS)
     return std::nullopt;
   return socket;
@@ -209,25 +193,25 @@ std::optional<Socket> open_socket(const sockaddr_storage& address, socklen_t len
 class Sockets {
  public:
   Sockets(const sockaddr_storage& address, socklen_t length) : address_(address), length_(length) {}
-  std::optional<Socket> take() {
+  std::optional<OwnedDescriptor> take() {
     while (!idle_.empty()) {
-      Socket socket = std::move(idle_.back());
+      OwnedDescriptor socket = std::move(idle_.back());
       idle_.pop_back();
       char byte = 0;
       const bool is_open =
-          recv(socket.fd(), &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+          recv(socket.get(), &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
       if (is_open) return socket;
     }
     return open_socket(address_, length_);
   }
-  void give_back(std::optional<Socket> socket) {
+  void give_back(std::optional<OwnedDescriptor> socket) {
     if (socket) idle_.push_back(*std::move(socket));
   }
 
  private:
   const sockaddr_storage address_;
   const socklen_t length_;
-  std::vector<Socket> idle_;
+  std::vector<OwnedDescriptor> idle_;
 };
 
 }  // namespace

@@ -15,11 +15,11 @@
 
 #include "base/ascii.h"
 #include "base/file.h"
+#include "base/owned_descriptor.h"
 #include "sandbox/box_folder.h"
 #include "sandbox/box_init_bytes.h"
 #include "sandbox/boxes.h"
 #include "sandbox/child.h"
-#include "sandbox/owned_descriptor.h"
 #include "sandbox/slots.h"
 
 namespace jiang {

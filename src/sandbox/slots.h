@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "base/owned_descriptor.h"
 #include "base/result.h"
-#include "sandbox/owned_descriptor.h"
 
 namespace jiang {
 

@@ -4,6 +4,7 @@
 // token; what stands around the text is written once.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -44,12 +45,12 @@ class TextFrame {
   }
 
  private:
-  // JSON writes it as it is.
+  // JSON writes it as it is. What is beyond ASCII may be invalid UTF-8, and is looked at in full.
   static bool is_plain(std::string_view text) {
-    for (const char c : text) {
-      if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) return false;
-    }
-    return true;
+    return std::all_of(text.begin(), text.end(), [](char c) {
+      const auto byte = static_cast<unsigned char>(c);  // char is unsigned on some machines
+      return byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
+    });
   }
 
   std::string before_, after_;

@@ -1,8 +1,9 @@
 // Products of bf16 with AMX: two by two tiles of sums, 32 k at a time. Tiles are packed by the
-// level below; amx/matmul.cpp says why the instructions are written as assembly.
+// level below.
 #include <immintrin.h>
 #include <string.h>
 
+#include "kernels/amx/tiles.h"
 #include "kernels/bf16.h"
 #include "kernels/indices.h"
 
@@ -11,30 +12,6 @@ namespace {
 
 constexpr int kSquare = 32;  // rows and columns of C at a time
 
-// Tile registers: sums 0 to 3 (row, column), A 4 and 5, B 6 and 7; all of 16 lines of 64 bytes.
-struct alignas(64) Bf16TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-static_assert(sizeof(Bf16TileConfig) == 64, "");
-
-template <int tile>
-JIANG_INLINE void load_tile(const void* from, int64_t stride) {
-  __asm__ volatile("tileloadd (%0, %1, 1), %%tmm%c2"
-                   :
-                   : "r"(from), "r"(stride), "i"(tile)
-                   : "memory");
-}
-template <int tile>
-JIANG_INLINE void store_tile(void* to, int64_t stride) {
-  __asm__ volatile("tilestored %%tmm%c2, (%0, %1, 1)"
-                   :
-                   : "r"(to), "r"(stride), "i"(tile)
-                   : "memory");
-}
 template <int tile>
 JIANG_INLINE void clear_tile() {
   __asm__ volatile("tilezero %%tmm%c0" : : "i"(tile));
@@ -43,9 +20,14 @@ template <int sums, int a, int b>
 JIANG_INLINE void multiply_tiles() {
   __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(a), "i"(b));
 }
-JIANG_INLINE void configure_tiles() {
-  const Bf16TileConfig config;
-  __asm__ volatile("ldtilecfg %0" : : "m"(config));
+// Tile registers: sums 0 to 3 (row, column), A 4 and 5, B 6 and 7; all of 16 lines of 64 bytes.
+JIANG_INLINE void configure_squares() {
+  TileConfig config;
+  for (int tile = 0; tile < 8; ++tile) {
+    config.row_bytes[tile] = 64;
+    config.rows[tile] = 16;
+  }
+  configure_tiles(config);
 }
 
 // `rows` by `cols` tiles of C, which may be written whole.
@@ -86,7 +68,7 @@ __attribute__((noinline)) void multiply_square(float* c, int64_t c_stride, const
 }
 
 void multiply(const Bf16Product* p) {
-  configure_tiles();
+  configure_squares();
   alignas(64) float padded[kSquare * kSquare];
   for (int64_t i = 0; i < p->m; i += kSquare) {
     const int64_t rows = p->m - i < kSquare ? p->m - i : kSquare;
@@ -116,7 +98,7 @@ void multiply(const Bf16Product* p) {
 }
 
 int64_t rounds(int64_t n) {
-  configure_tiles();
+  configure_squares();
   clear_tile<0>(), clear_tile<1>(), clear_tile<2>(), clear_tile<3>();
   clear_tile<4>(), clear_tile<5>(), clear_tile<6>(), clear_tile<7>();
   for (int64_t i = 0; i < n; ++i) {

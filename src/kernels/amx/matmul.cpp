@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <immintrin.h>
 
+#include "kernels/amx/tiles.h"
 #include "kernels/avx512vnni/codes.h"
 #include "kernels/indices.h"
 #include "kernels/table.h"
@@ -39,31 +40,6 @@ struct alignas(64) Scratch {
   TileSums sums[kGroupBlocks * 2];  // by block, or by half of a block
 };
 
-// Tile registers: sums 0 and 1, activations 2 and 3, codes 4 and 5; odd ones for the second half.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-static_assert(sizeof(TileConfig) == 64, "");
-
-// Written as assembly because GCC's intrinsics do not tell the compiler which memory they touch.
-template <int tile>
-JIANG_INLINE void load_tile(const void* from, int64_t stride) {
-  __asm__ volatile("tileloadd (%0, %1, 1), %%tmm%c2"
-                   :
-                   : "r"(from), "r"(stride), "i"(tile)
-                   : "memory");
-}
-template <int tile>
-JIANG_INLINE void store_tile(void* to, int64_t stride) {
-  __asm__ volatile("tilestored %%tmm%c2, (%0, %1, 1)"
-                   :
-                   : "r"(to), "r"(stride), "i"(tile)
-                   : "memory");
-}
 // sums = a b of signed bytes
 template <int sums, int a, int b>
 JIANG_INLINE void multiply_tiles() {
@@ -72,8 +48,9 @@ JIANG_INLINE void multiply_tiles() {
                    : "i"(sums), "i"(a), "i"(b));
 }
 
+// Tile registers: sums 0 and 1, activations 2 and 3, codes 4 and 5; odd ones for the second half.
 template <Packed kind>
-JIANG_INLINE void configure_tiles() {
+JIANG_INLINE void configure_for() {
   TileConfig config;
   for (int half = 0; half < halves(kind); ++half) {
     config.row_bytes[half] = kPanelRows * 4;
@@ -83,7 +60,7 @@ JIANG_INLINE void configure_tiles() {
     config.row_bytes[4 + half] = kLineBytes;
     config.rows[4 + half] = kBlock / halves(kind) / 4;
   }
-  __asm__ volatile("ldtilecfg %0" : : "m"(config));
+  configure_tiles(config);
 }
 
 template <Packed kind, int... s>
@@ -176,7 +153,7 @@ void matmul_tiles(const MatmulTile* tile) {
   assert(tile->n_tokens % kTileTokens == 0 && tile->cols % kBlock == 0);
   const int64_t n_blocks = tile->cols / kBlock;
   Scratch scratch;
-  configure_tiles<kind>();
+  configure_for<kind>();
   for (int64_t first = 0; first < tile->n_rows; first += kPanels * kPanelRows) {
     const int64_t left = (tile->n_rows - first + kPanelRows - 1) / kPanelRows;
     const int n_panels = left < kPanels ? static_cast<int>(left) : kPanels;

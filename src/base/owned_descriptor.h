@@ -13,7 +13,10 @@ class OwnedDescriptor {
   ~OwnedDescriptor() { close_now(); }
   OwnedDescriptor(OwnedDescriptor&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  OwnedDescriptor(const OwnedDescriptor&) = delete;
+  OwnedDescriptor& operator=(OwnedDescriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
   int get() const { return descriptor_; }
   void close_now() {
     if (descriptor_ >= 0) close(descriptor_);
