@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes the training data of the bundled model from corpus/: deterministic, for a seed.
 
-  generate.py [--out build/corpus] [--seed 1] [--scale 1.0]
+  generate.py [--out build/corpus] [--seed 1] [--scale 1.0] [--rounds 7]
 
 pretrain.jsonl  documents, {"text": ...} a line; pretrain-valid.jsonl is one in a hundred of them
-sft.jsonl       OpenAI messages; sft-valid.jsonl likewise
+chats.jsonl     OpenAI messages, fresh questions in every round; chats-valid.jsonl are of another
 heldout.jsonl   questions with what is expected of the answer (the rule is in corpus/README.md)
 dpo.jsonl       questions for preference pairs, with the same expectations
 """
@@ -30,6 +30,7 @@ PRESETS = [("如何用C语言实现一个简单的计算器？", "calculator/sim
 HEADINGS = {"zh": ("**步骤讲解**", "**知识点**", "**逐行解释**", "**运行结果**"),
             "en": ("**Step by step**", "**Key points**", "**Line by line**", "**Output**")}
 RESTATE = {"zh": ("用一句话复述：{}", "一句话说说要写什么：{}"), "en": ("In one sentence: {}", "Say it in one sentence: {}")}
+CODE_ONLY = {"zh": ("只写代码：{}",), "en": ("Code only: {}",)}
 LANGS = ("zh", "en")
 LONGEST = 5200  # bytes of a conversation: it must fit 2048 tokens
 
@@ -62,6 +63,29 @@ class Frames:
             text = text.replace("{" + name + "}", value)
         return text
 
+    def wrapped(self, text, lang, rng):
+        """A greeting before the question or a word after it, one question in four."""
+        space, chance = "" if lang == "zh" else " ", rng.random()
+        if chance < 0.12:
+            if lang == "en" and text[1:2].islower():
+                text = text[0].lower() + text[1:]
+            return self.say(f"before {lang}", rng) + space + text
+        if chance < 0.24:
+            end = "" if text[-1] in "。？！.?!" else "。" if lang == "zh" else "."
+            return text + end + space + self.say(f"after {lang}", rng)
+        return text
+
+    def roughened(self, text, lang, rng):
+        """As people type: another C, no full stop, small letters. One question in five."""
+        text = self.wrapped(text, lang, rng)
+        if rng.random() > 0.2:
+            return text
+        if lang == "zh":
+            text = text.replace("C语言", rng.choice(["c语言", "C 语言", "C语言"]))
+            return text.rstrip("。？！") if rng.random() < 0.5 else text
+        text = rng.choice([text, text.lower() if "`" not in text and '"' not in text else text])
+        return text.rstrip(".?!") if rng.random() < 0.5 else text
+
 
 def read_small_talk():
     items, item = [], None
@@ -88,17 +112,6 @@ def read_compare():
         elif line.strip() and not line.startswith("#"):
             raise topicfile.TopicError(f"compare.txt: unknown line {line!r}")
     return items
-
-
-def roughened(text, lang, rng):
-    """As people type: another C, no full stop, small letters. One question in five."""
-    if rng.random() > 0.2:
-        return text
-    if lang == "zh":
-        text = text.replace("C语言", rng.choice(["c语言", "C 语言", "C语言"]))
-        return text.rstrip("。？！") if rng.random() < 0.5 else text
-    text = rng.choice([text, text.lower() if "`" not in text and '"' not in text else text])
-    return text.rstrip(".?!") if rng.random() < 0.5 else text
 
 
 class Outside:
@@ -185,13 +198,16 @@ class Writer:
                  for k in dict.fromkeys(program.points)]
         return "\n".join([HEADINGS[lang][1]] + lines)
 
-    def answer(self, program, lang, rng, phrase=None):
+    def opening(self, program, lang, rng):
+        """Says what was asked in the program's own words: the first of its `vp`."""
+        return self.frames.say(f"open {lang}", rng, vp=program.fields["vp"][lang][0])
+
+    def answer(self, program, lang, rng):
         if program.broken:
             fixed = "改正后的程序：" if lang == "zh" else "The program put right:"
             parts = [program.fields["why"][lang][0] + "\n\n" + fixed]
         else:
-            vp = phrase if phrase in program.fields["vp"][lang] else program.fields["vp"][lang][0]
-            parts = [self.frames.say(f"open {lang}", rng, vp=vp)]
+            parts = [self.opening(program, lang, rng)]
         parts += [self.code(program, lang), self.steps(program, lang), self.knowledge(program, lang),
                   self.frames.say(f"close {lang}", rng)]
         return "\n\n".join(parts)
@@ -205,7 +221,7 @@ class Writer:
             return capital(text) + "\n```c\n" + topicfile.localise(program.broken, lang).strip("\n") + "\n```", None
         field, phrase = rng.choice([(f, p) for f in ("np", "vp") for p in program.fields[f][lang]])
         said = self.synonyms.reword(phrase, lang, rng)
-        return roughened(capital(self.frames.say(f"ask {field} {lang}", rng, kept, **{field: said})), lang, rng), phrase
+        return self.frames.roughened(capital(self.frames.say(f"ask {field} {lang}", rng, kept, **{field: said})), lang, rng), phrase
 
     # Follow-ups: a question and an answer about the program just shown, or None.
 
@@ -278,10 +294,10 @@ class Writer:
     # Conversations.
 
     def conversation(self, program, lang, rng, turns):
-        question, phrase = self.question(program, lang, rng)
+        question, _ = self.question(program, lang, rng)
         if held_out_question(question):
             return None
-        messages = [("user", question), ("assistant", self.answer(program, lang, rng, phrase))]
+        messages = [("user", question), ("assistant", self.answer(program, lang, rng))]
         now = program
         for _ in range(turns):
             more = self.follow(now, lang, rng)
@@ -311,7 +327,7 @@ class Writer:
         item = rng.choice(self.compare)
         pair = list(item["pair", lang])
         rng.shuffle(pair)
-        question = roughened(capital(self.frames.say(f"ask pair {lang}", rng, kept, a=pair[0], b=pair[1])), lang, rng)
+        question = self.frames.roughened(capital(self.frames.say(f"ask pair {lang}", rng, kept, a=pair[0], b=pair[1])), lang, rng)
         if not kept and held_out_question(question):
             return None
         return [("user", question), ("assistant", item["say", lang] + "\n\n" + self.frames.say(f"close {lang}", rng))]
@@ -330,60 +346,58 @@ class Writer:
 
     # The files.
 
-    def sft(self, scale, turns=(0, 0, 0, 1, 1, 2)):
+    def brief(self, program, lang, rng, fronts, answer):
+        """A question behind a front that asks for a part of the answer."""
+        question, _ = self.question(program, lang, rng)
+        if held_out_question(question):
+            return None
+        return [("user", rng.choice(fronts).replace("{}", question)), ("assistant", answer)]
+
+    def chats(self, scale, turns=(0, 0, 0, 0, 0, 1, 1, 2)):
+        """One round: every program is asked for in fresh words, for the whole answer, for the code alone, and
+        for the sentence that says which program is meant. Two whole answers in five stand behind the system prompt
+        that the page sends."""
         rng = random.Random(f"{self.rng.random()}")
         out, seen = [], set()
 
-        def add(messages, repeat=1):
-            if messages is None:
-                return
-            key = tuple(text for _, text in messages)
-            if key in seen:
-                return
-            seen.add(key)
-            for _ in range(repeat):
-                out.append(messages)
+        def add(messages, behind_system=0.4):
+            key = messages and tuple(text for _, text in messages)
+            if key and key not in seen:
+                seen.add(key)
+                out.append([("system", SYSTEM)] * (rng.random() < behind_system) + messages)
         for program in self.trained:
             for lang in LANGS:
-                for _ in range(max(2, round(12 * scale * program.weight))):
+                for _ in range(max(2, round(7 * scale * program.weight))):
                     add(self.conversation(program, lang, rng, rng.choice(turns)))
+                if program.broken:
+                    continue
+                for _ in range(round(5 * scale * program.weight)):
+                    opening = self.opening(program, lang, rng)
+                    add(self.brief(program, lang, rng, CODE_ONLY[lang], f"{opening}\n\n{self.code(program, lang)}"), 0)
+                for _ in range(round(8 * scale)):
+                    add(self.brief(program, lang, rng, RESTATE[lang], self.opening(program, lang, rng)), 0)
         for question, name in PRESETS:
-            for _ in range(round(12 * scale)):
+            for _ in range(round(6 * scale)):
                 add([("user", question), ("assistant", self.answer(self.by_id[name], "zh", rng))])
         for point in self.points:
             for lang in LANGS:
-                for _ in range(round(5 * scale)):
+                for _ in range(round(3 * scale)):
                     add(self.point_conversation(point, lang, rng))
         for lang in LANGS:
-            for _ in range(round(800 * scale)):
+            for _ in range(round(500 * scale)):
                 add(self.small_conversation(lang, rng))
                 if rng.random() < 0.5:
                     add(self.compare_conversation(lang, rng))
-            for _ in range(round(1500 * scale)):
+            for _ in range(round(900 * scale)):
                 add(self.outside_conversation(lang, rng))
         # Small talk before or after a program: the context changes, the answers do not.
-        for _ in range(round(600 * scale)):
+        for _ in range(round(400 * scale)):
             lang = rng.choice(LANGS)
             first = rng.choice([self.small_conversation, self.outside_conversation])(lang, rng)
             second = self.conversation(rng.choice(self.trained), lang, rng, 0)
             if first and second:
                 add(first + second if rng.random() < 0.6 else second + first)
         rng.shuffle(out)
-        return out
-
-    def openings(self, scale):
-        """Which program is meant: questions, answered by the sentence that would open the answer."""
-        rng = random.Random(f"{self.rng.random()}")
-        out = []
-        for program in self.trained:
-            for lang in LANGS:
-                for _ in range(0 if program.broken else round(18 * scale)):
-                    question, phrase = self.question(program, lang, rng)
-                    if held_out_question(question):
-                        continue
-                    vp = phrase if phrase in program.fields["vp"][lang] else program.fields["vp"][lang][0]
-                    asked = rng.choice(RESTATE[lang]).replace("{}", question)
-                    out.append([("user", asked), ("assistant", self.frames.say(f"open {lang}", rng, vp=vp))])
         return out
 
     def pretrain(self, scale):
@@ -495,13 +509,6 @@ def plain(messages):
     return {"messages": [{"role": role, "content": text} for role, text in messages]}
 
 
-def with_system(messages, rng, share=0.25):
-    rows = plain(messages)["messages"]
-    if rng.random() < share:
-        rows.insert(0, {"role": "system", "content": SYSTEM})
-    return {"messages": rows}
-
-
 def write_lines(path, rows):
     with open(path, "w", encoding="utf-8") as out:
         for row in rows:
@@ -514,37 +521,25 @@ def main():
     parser.add_argument("--out", default=str(HERE.parent / "build" / "corpus"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="of the amount; 0.05 for a quick look")
+    parser.add_argument("--rounds", type=int, default=7, help="of fine-tuning: each asks for everything in fresh words")
     parser.add_argument("--dpo", type=int, default=1500)
     arguments = parser.parse_args()
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     writer = Writer(arguments.seed)
-    rng = random.Random(f"system {arguments.seed}")
-    sft = writer.sft(arguments.scale)
-    valid = len(sft) // 100
-    held_out = writer.held_out(arguments.seed)
-    kept = {item["messages"][0]["content"] for item in held_out if item["kind"] != "preset"}
-    sft = [m for m in sft if m[0][1] not in kept]
-    write_lines(out / "sft-valid.jsonl", [with_system(m, rng) for m in sft[:valid]])
-    write_lines(out / "sft.jsonl", [with_system(m, rng) for m in sft[valid:]])
     docs = writer.pretrain(arguments.scale)
     rows = [{"text": doc.strip("\n")} for doc in docs]
     write_lines(out / "pretrain-valid.jsonl", rows[:len(rows) // 100])
     write_lines(out / "pretrain.jsonl", rows[len(rows) // 100:])
-    # For the second part of the fine-tuning: fresh questions, mostly without further turns.
-    more = Writer(arguments.seed + 1)
-    answers = more.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + more.openings(arguments.scale)
-    more.rng.shuffle(answers)
-    write_lines(out / "answers.jsonl",
-                [with_system(m, rng) if rng.random() < 0.4 else plain(m) for m in answers
-                 if not any(text in kept for role, text in m if role == "user")])
-    # For the third: fresh ones again, every second behind the system prompt that the page sends.
-    last = Writer(arguments.seed + 2)
-    page = last.sft(arguments.scale, turns=(0,) * 8 + (1, 2)) + last.openings(arguments.scale)
-    last.rng.shuffle(page)
-    write_lines(out / "page.jsonl",
-                [with_system(m, rng, 0.5) for m in page
-                 if not any(text in kept for role, text in m if role == "user")])
+    held_out = writer.held_out(arguments.seed)
+    kept = {item["messages"][0]["content"] for item in held_out if item["kind"] != "preset"}
+    chats = []
+    for number in range(arguments.rounds):
+        chats += [m for m in Writer(arguments.seed + number).chats(arguments.scale)
+                  if not any(text in kept for role, text in m if role == "user")]
+    valid = len(chats) // 100 // arguments.rounds
+    write_lines(out / "chats-valid.jsonl", [plain(m) for m in chats[:valid]])
+    write_lines(out / "chats.jsonl", [plain(m) for m in chats[valid:]])
     write_lines(out / "heldout.jsonl", held_out)
     write_lines(out / "dpo.jsonl", writer.dpo(arguments.seed, arguments.dpo))
 

@@ -28,12 +28,11 @@ class Generated(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="corpus")
         cls.out = [pathlib.Path(cls.folder.name, name) for name in "ab"]
         for out in cls.out:
-            sys.argv = ["generate.py", "--out", str(out), "--scale", "0.1", "--dpo", "200"]
+            sys.argv = ["generate.py", "--out", str(out), "--scale", "0.1", "--rounds", "2", "--dpo", "200"]
             with contextlib.redirect_stdout(io.StringIO()):
                 generate.main()
         cls.held = rows(cls.out[0] / "heldout.jsonl")
-        cls.sft = rows(cls.out[0] / "sft.jsonl") + rows(cls.out[0] / "sft-valid.jsonl") + \
-            rows(cls.out[0] / "answers.jsonl")
+        cls.chats = rows(cls.out[0] / "chats.jsonl") + rows(cls.out[0] / "chats-valid.jsonl")
 
     @classmethod
     def tearDownClass(cls):
@@ -53,8 +52,8 @@ class Generated(unittest.TestCase):
 
     def test_no_held_out_question_is_trained_on(self):
         kept = {h["messages"][0]["content"] for h in self.held if h["kind"] != "preset"}
-        asked = {m["content"] for row in self.sft for m in row["messages"] if m["role"] == "user"}
-        fronts = [text[:-2] for texts in generate.RESTATE.values() for text in texts]
+        asked = {m["content"] for row in self.chats for m in row["messages"] if m["role"] == "user"}
+        fronts = [text[:-2] for texts in (*generate.RESTATE.values(), *generate.CODE_ONLY.values()) for text in texts]
         asked |= {text[len(front):] for text in asked for front in fronts if text.startswith(front)}
         self.assertEqual(kept & asked, set())
         docs = rows(self.out[0] / "pretrain.jsonl") + rows(self.out[0] / "pretrain-valid.jsonl")
@@ -67,7 +66,7 @@ class Generated(unittest.TestCase):
         held = [p for t in topicfile.read_topics() for p in t.programs if p.held_out]
         self.assertGreaterEqual(len(held), 20)
         text = "".join((self.out[0] / name).read_text(encoding="utf-8")
-                       for name in ("pretrain.jsonl", "sft.jsonl", "answers.jsonl"))
+                       for name in ("pretrain.jsonl", "chats.jsonl"))
         for program in held:
             for lang in ("zh", "en"):
                 source = program.source(lang).strip()
@@ -81,7 +80,7 @@ class Generated(unittest.TestCase):
                                     if p.name.split("+")[0] == name), f"{topic.name} {axis}={value}")
 
     def test_conversations_are_whole_and_short_enough(self):
-        for row in self.sft:
+        for row in self.chats:
             roles = [m["role"] for m in row["messages"] if m["role"] != "system"]
             self.assertEqual(roles, ["user", "assistant"] * (len(roles) // 2))
             size = sum(len(m["content"].encode()) for m in row["messages"] if m["role"] != "system")
@@ -91,7 +90,7 @@ class Generated(unittest.TestCase):
                 self.assertNotRegex(message["content"], r"\{(np|vp|name|symptom)\}")
 
     def test_presets_are_trained_on(self):
-        asked = {m["content"] for row in self.sft for m in row["messages"] if m["role"] == "user"}
+        asked = {m["content"] for row in self.chats for m in row["messages"] if m["role"] == "user"}
         for question, _ in generate.PRESETS:
             self.assertIn(question, asked)
 

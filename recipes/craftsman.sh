@@ -16,10 +16,8 @@ once() {  # once NAME CMD...: until it has come to its end
 once data python3 corpus/generate.py
 once tokenizer "$jiang" train tokenizer "$work/tokenizer" build/corpus/pretrain.jsonl --vocab-size 6144
 once pretrained "$jiang" train pretrain recipes/craftsman-pretrain.toml
-once sft-first "$jiang" train sft recipes/craftsman-sft.toml
-once sft "$jiang" train sft recipes/craftsman-answers.toml
-once page "$jiang" train sft recipes/craftsman-page.toml
-stages="pretrained sft-first sft page"
+once sft "$jiang" train sft recipes/craftsman-sft.toml
+stages="pretrained sft"
 if [ "${PREFERENCES:-0}" = 1 ]; then  # not part of the model that is shipped
   once pairs "$jiang" train pairs recipes/craftsman-pairs.toml
   once dpo "$jiang" train dpo recipes/craftsman-dpo.toml
