@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the training data of the bundled model from corpus/: deterministic, for a seed.
 
-  generate.py [--out build/corpus] [--seed 1] [--scale 1.0] [--rounds 7]
+  generate.py [--out build/corpus] [--seed 1] [--scale 1.0] [--rounds 6]
 
 pretrain.jsonl  documents, {"text": ...} a line; pretrain-valid.jsonl is one in a hundred of them
 chats.jsonl     OpenAI messages, fresh questions in every round; chats-valid.jsonl are of another
@@ -521,7 +521,7 @@ def main():
     parser.add_argument("--out", default=str(HERE.parent / "build" / "corpus"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="of the amount; 0.05 for a quick look")
-    parser.add_argument("--rounds", type=int, default=7, help="of fine-tuning: each asks for everything in fresh words")
+    parser.add_argument("--rounds", type=int, default=6, help="of fine-tuning: each asks for everything in fresh words")
     parser.add_argument("--dpo", type=int, default=1500)
     arguments = parser.parse_args()
     out = pathlib.Path(arguments.out)

@@ -13,12 +13,12 @@ namespace {
 constexpr int32_t kWorthWaiting = 32;
 
 // Prompt tokens of a step that has decodes, too. A step takes as long as its rows: those who stream
-// wait for a few dozen rows, not for a whole batch; of prefill's speed it costs a fifth or so, for
-// weights are read oftener.
-constexpr int32_t kPrefillBesideDecodes = 32;
+// wait for a few rows, not for a whole batch. Twice as many serve no more answers a second
+// (docs/performance.md), for what the prompts gain the streams lose.
+constexpr int32_t kPrefillBesideDecodes = 16;
 
-// A prompt that goes first (Request::goes_first) and lacks no more than this is not cut up beside
-// decodes: they wait once for so many rows.
+// A prompt that goes first (Request::goes_first) and lacks no more than this has a step for itself:
+// decodes wait for it once, never for two such steps in turn.
 constexpr int32_t kShortPrompt = 128;
 
 bool is_first(const Sequence& sequence) {
@@ -211,12 +211,15 @@ void Scheduler::share_prefill() {
     return is_first(*a) != is_first(*b) ? is_first(*a) : a->remaining() < b->remaining();
   });
   const bool has_first = !prefills_.empty() && is_first(*prefills_.front());
-  if (budget < options_.max_batch_tokens) {
-    budget = std::min(budget, has_first ? kShortPrompt : kPrefillBesideDecodes);
-  }
+  const bool has_decodes = budget < options_.max_batch_tokens;
+  if (has_decodes) budget = std::min(budget, has_first ? kShortPrompt : kPrefillBesideDecodes);
   if (has_first) {
     // The others of this step are those that go first as well.
     std::erase_if(prefills_, [](const Sequence* sequence) { return !is_first(*sequence); });
+  }
+  decodes_waited_ = has_first && has_decodes && !decodes_waited_;
+  if (decodes_waited_) {
+    for (const auto& sequence : running_) sequence->chunk = 0;
   }
   auto sharers = static_cast<int32_t>(prefills_.size());
   for (Sequence* sequence : prefills_) {

@@ -105,6 +105,7 @@ class Scheduler {
   std::vector<Sequence*> planned_;
   std::vector<Sequence*> prefills_;
   std::vector<GuessTurn> turns_;
+  bool decodes_waited_ = false;  // in the last step, for prompts that go first
   uint64_t n_preemptions_ = 0;
 };
 

@@ -73,20 +73,32 @@ TEST(Scheduler, AStepWithDecodesStaysShort) {
   EXPECT_THAT(f.step(), ElementsAre(200)) << "nobody waits";
   EXPECT_THAT(f.step(), ElementsAre(100));
   f.add(300, 6);
-  EXPECT_THAT(f.step(), ElementsAre(1, 32));
+  EXPECT_THAT(f.step(), ElementsAre(1, 16));
 }
 
-TEST(Scheduler, AShortPromptThatGoesFirstIsNotCutUpBesideOthers) {
+TEST(Scheduler, AShortPromptThatGoesFirstHasAStepForItself) {
   SchedulerFixture f(2000, {.max_sequences = 5, .max_batch_tokens = 200});
   f.add(20, 5);
   f.step();
   f.add(300, 6);
-  EXPECT_THAT(f.step(), ElementsAre(1, 32));
+  EXPECT_THAT(f.step(), ElementsAre(1, 16));
   f.add(90, 7, Order::goes_first);
-  EXPECT_THAT(f.step(), ElementsAre(1, 90)) << "the long prompt waits for a step";
-  EXPECT_THAT(f.step(), ElementsAre(1, 32, 1));
+  EXPECT_THAT(f.step(), ElementsAre(90)) << "the others wait for a step";
+  EXPECT_THAT(f.step(), ElementsAre(1, 16, 1));
   f.add(150, 8, Order::goes_first);
-  EXPECT_THAT(f.step(), ElementsAre(1, 16, 1, 16)) << "no short one";
+  EXPECT_THAT(f.step(), ElementsAre(1, 8, 1, 8)) << "no short one";
+}
+
+TEST(Scheduler, DecodesDoNotWaitTwiceInTurnForPromptsThatGoFirst) {
+  SchedulerFixture f(2000, {.max_sequences = 5, .max_batch_tokens = 200});
+  f.add(20, 5);
+  f.step();
+  f.add(90, 6, Order::goes_first);
+  EXPECT_THAT(f.step(), ElementsAre(90));
+  f.add(80, 7, Order::goes_first);
+  EXPECT_THAT(f.step(), ElementsAre(1, 1, 80));
+  f.add(70, 8, Order::goes_first);
+  EXPECT_THAT(f.step(), ElementsAre(70));
 }
 
 TEST(Scheduler, PromptsShareTheBatchAndShortOnesAreThroughFirst) {
@@ -187,11 +199,10 @@ TEST(Scheduler, ACommonPrefixIsComputedOnceEvenWhenAllComeAtOnce) {
   Sequence& other = f.add(20, 6);
   EXPECT_THAT(f.step(), ElementsAre(30, 20)) << "the second waits, another passes it";
   EXPECT_EQ(other.computed, 20);
-  EXPECT_THAT(f.step(), ElementsAre(32, 1));
-  EXPECT_THAT(f.step(), ElementsAre(32, 1));
-  EXPECT_THAT(f.step(), ElementsAre(6, 1, 26)) << "too little left to wait for";
-  EXPECT_EQ(first.remaining(), 1);
-  EXPECT_EQ(second.stats.cached_tokens, 94);
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(f.step(), ElementsAre(16, 1)) << i;
+  EXPECT_THAT(f.step(), ElementsAre(8, 1, 8)) << "too little left to wait for";
+  EXPECT_EQ(first.remaining(), 14);
+  EXPECT_EQ(second.stats.cached_tokens, 78);
 }
 
 TEST(Scheduler, WaitingForAPrefixEndsWithItsComputer) {
