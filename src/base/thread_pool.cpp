@@ -10,6 +10,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -99,8 +100,11 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int n_threads, int niceness) : state_(std::make_unique<State>(niceness)) {
   JIANG_CHECK(n_threads >= 1, "a pool has at least one thread");
-  for (int thread = 1; thread < n_threads; ++thread) {
-    state_->workers.emplace_back([state = state_.get(), thread] { state->worker_loop(thread); });
+  state_->workers.reserve(static_cast<size_t>(n_threads - 1));
+  try {
+    for (int thread = 1; thread < n_threads; ++thread)
+      state_->workers.emplace_back([state = state_.get(), thread] { state->worker_loop(thread); });
+  } catch (const std::system_error&) {  // no more are to be had: size() says how many there are
   }
 }
 

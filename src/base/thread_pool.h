@@ -12,8 +12,9 @@ namespace jiang {
 
 class ThreadPool {
  public:
-  // `n_threads` >= 1 counts the caller: ThreadPool(1) starts no thread. `niceness` is added to that
-  // of the threads started (nice(2)): where others have short work to do, they go first.
+  // `n_threads` >= 1 counts the caller: ThreadPool(1) starts no thread. Where the system refuses
+  // some, the pool has those that it got. `niceness` is added to that of the threads started
+  // (nice(2)): where others have short work to do, they go first.
   explicit ThreadPool(int n_threads, int niceness = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -51,11 +51,13 @@ struct Stream::Channel {
 
   // The step thread's side.
   void push(TokenEvent event);
+  // Told once: later ones change nothing. Throws what notify throws, and may be called again then.
   void push_finish(FinishEvent event);
+  void end_for_want_of_memory() noexcept;  // unless its end was told
   bool has_untold() const { return n_untold_ > 0; }
   bool is_due(std::chrono::steady_clock::time_point now) const;
-  // Calls notify, if something was pushed since the last call.
-  void tell(std::chrono::steady_clock::time_point now);
+  // Calls notify, if something was pushed since the last call. False: it threw; call again.
+  bool tell(std::chrono::steady_clock::time_point now) noexcept;
   std::chrono::steady_clock::time_point told() const { return told_; }
   bool has_room();  // no: remembers to raise the signal when there is
   bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }

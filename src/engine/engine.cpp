@@ -8,6 +8,7 @@
 #include <exception>
 #include <mutex>
 #include <random>
+#include <system_error>
 #include <thread>
 
 #include "base/check.h"
@@ -50,7 +51,8 @@ class StepEngine final : public Engine {
  private:
   void loop();
   // Empties the callers' lists; false when the engine shall stop.
-  bool take_new();
+  void turn();
+  void take_new();
   void advance_evaluation();
   void publish_stats();
   void stop_everything();
@@ -233,28 +235,38 @@ EngineStats StepEngine::stats() const {
 
 void StepEngine::loop() {
   pthread_setname_np(pthread_self(), "jiang-engine");
-  while (take_new()) {
-    step_began_.store(Clock::now().time_since_epoch().count());
-    const bool has_run = runner_ && runner_->step(signal_->take_cancelled());
-    advance_evaluation();
-    publish_stats();
-    if (runner_) runner_->deliver_finished();
-    if (!has_run && evaluations_.empty()) {
-      step_began_.store(0);
-      signal_->wait();
+  while (!is_stopping_.load()) {
+    try {
+      turn();
+    } catch (const std::exception&) {  // for lack of memory: what is left undone is done next
+      signal_->raise_cancelled();
     }
   }
   stop_everything();
 }
 
-bool StepEngine::take_new() {
-  if (is_stopping_.load()) return false;
+void StepEngine::turn() {
+  take_new();
+  step_began_.store(Clock::now().time_since_epoch().count());
+  const bool has_run = runner_ && runner_->step(signal_->take_cancelled());
+  advance_evaluation();
+  publish_stats();
+  if (runner_) runner_->deliver_finished();
+  if (!has_run && evaluations_.empty()) {
+    step_began_.store(0);
+    signal_->wait();
+  }
+}
+
+void StepEngine::take_new() {
   const std::lock_guard lock(mutex_);
+  // Those that a failure left behind are not taken twice.
+  std::erase(inbox_, nullptr);
+  std::erase(new_evaluations_, nullptr);
   for (auto& sequence : inbox_) scheduler_->add(std::move(sequence));
   inbox_.clear();
   for (auto& evaluation : new_evaluations_) evaluations_.push_back(std::move(evaluation));
   new_evaluations_.clear();
-  return true;
 }
 
 void StepEngine::advance_evaluation() {
@@ -323,8 +335,13 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
                 "{} is an encoder and generates nothing that a draft model could guess",
                 model->config().architecture);
   }
-  return std::unique_ptr<Engine>(
-      std::make_unique<StepEngine>(std::move(model), pool, options, plan, std::move(parts)));
+  try {
+    return std::unique_ptr<Engine>(
+        std::make_unique<StepEngine>(std::move(model), pool, options, plan, std::move(parts)));
+  } catch (const std::system_error& failure) {
+    return fail(ErrorKind::io, "cannot start the engine's thread: {}; is a limit of processes set?",
+                failure.what());
+  }
 }
 
 }  // namespace jiang

@@ -35,11 +35,14 @@ Scheduler::Scheduler(StatePool& pool, SchedulerOptions options)
     : pool_(pool), options_(options), cache_(pool) {
   JIANG_CHECK(options.max_sequences >= 1 && options.max_batch_tokens >= options.max_sequences,
               "every running sequence needs a row");
+  running_.reserve(static_cast<size_t>(options.max_sequences));  // admitting never throws halfway
 }
 
 Scheduler::~Scheduler() { remove_all(); }
 
-void Scheduler::add(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
+void Scheduler::add(std::unique_ptr<Sequence>&& sequence) {
+  waiting_.push_back(std::move(sequence));
+}
 
 std::span<Sequence* const> Scheduler::plan() {
   for (const auto& sequence : running_) {
@@ -314,6 +317,7 @@ std::unique_ptr<Sequence> Scheduler::finish(Sequence& sequence, StateFate fate) 
 
 std::vector<std::unique_ptr<Sequence>> Scheduler::remove_cancelled() {
   std::vector<std::unique_ptr<Sequence>> removed;
+  removed.reserve(running_.size() + parked_.size() + waiting_.size());
   const auto remove_from = [&](auto& sequences) {
     for (auto& sequence : sequences) {
       if (!sequence->channel->is_cancelled()) continue;

@@ -55,7 +55,8 @@ class Scheduler {
   Scheduler(StatePool& pool, SchedulerOptions options);
   ~Scheduler();
 
-  void add(std::unique_ptr<Sequence> sequence);
+  // Takes nothing if it throws.
+  void add(std::unique_ptr<Sequence>&& sequence);
 
   // The sequences of the next step in the order of admission; each has chunk > 0 and room for it.
   // Empty when nobody can run.

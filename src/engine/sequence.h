@@ -29,6 +29,11 @@ struct Sequence {
     stats.seed = seed;
   }
 
+  // Whoever leaves without having said why has been lost for lack of memory.
+  ~Sequence() { channel->end_for_want_of_memory(); }
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
   int32_t length() const { return static_cast<int32_t>(tokens.size()); }
   int32_t n_answer() const { return length() - n_prompt; }
   int32_t remaining() const { return length() - computed; }

@@ -238,29 +238,24 @@ void StepRunner::draw(Sequence& sequence, std::span<float> logits) {
 void StepRunner::tell_those_due() {
   const auto now = Clock::now();
   const auto is_due = [&](const auto& channel) { return channel->is_due(now); };
-  const auto tell = [&](const auto& channel) { channel->tell(now); };
   // First tokens go out at once, and alone: whoever waits for one waits for nobody else's readers.
   bool wakes_others = false;
   std::erase_if(untold_, [&](const auto& channel) {
     if (!is_due(channel)) return false;
     wakes_others = wakes_others || channel->told() != Clock::time_point{};
-    tell(channel);
-    return true;
+    return channel->tell(now);
   });
   if (!wakes_others) return;
   // Whoever has waited for half his time is told with the others: readers are woken together,
   // once, and streams that began apart fall into step.
   std::erase_if(untold_, [&](const auto& channel) {
-    if (now - channel->told() < Stream::Channel::kTellEvery / 2) return false;
-    tell(channel);
-    return true;
+    return now - channel->told() >= Stream::Channel::kTellEvery / 2 && channel->tell(now);
   });
 }
 
 void StepRunner::tell_all() {
   const auto now = Clock::now();
-  for (const auto& channel : untold_) channel->tell(now);
-  untold_.clear();
+  std::erase_if(untold_, [&](const auto& channel) { return channel->tell(now); });
 }
 
 void StepRunner::cancel_all() {
@@ -297,6 +292,7 @@ void StepRunner::finish(std::unique_ptr<Sequence> sequence, FinishReason reason,
 }
 
 void StepRunner::deliver_finished() {
+  // If one throws, all are told again: that changes nothing for those who know.
   for (Finished& finished : finished_)
     finished.sequence->channel->push_finish(std::move(finished.event));
   finished_.clear();

@@ -44,22 +44,40 @@ bool Stream::Channel::is_due(std::chrono::steady_clock::time_point now) const {
   return n_untold_ >= kMostUntold || now - told_ >= kTellEvery;
 }
 
-void Stream::Channel::tell(std::chrono::steady_clock::time_point now) {
-  if (n_untold_ == 0) return;
+bool Stream::Channel::tell(std::chrono::steady_clock::time_point now) noexcept {
+  if (n_untold_ == 0) return true;
+  try {
+    if (notify_) notify_();
+  } catch (const std::exception&) {  // for lack of memory
+    return false;
+  }
   n_untold_ = 0;
   told_ = now;
-  if (notify_) notify_();
+  return true;
 }
 
 void Stream::Channel::push_finish(FinishEvent event) {
   queue_position.store(0, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
-    finish_ = std::move(event);
+    if (!finish_) finish_ = std::move(event);
     readable_.notify_all();
   }
   n_untold_ = 0;
   if (notify_) notify_();
+}
+
+void Stream::Channel::end_for_want_of_memory() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (finish_) return;
+  }
+  try {  // the message is short enough to need no memory
+    push_finish({.reason = FinishReason::error,
+                 .error = Error{ErrorKind::too_large, "out of memory"},
+                 .stats = {}});
+  } catch (const std::exception&) {  // of notify: its reader finds it when he looks again
+  }
 }
 
 bool Stream::Channel::has_room() {

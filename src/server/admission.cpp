@@ -67,10 +67,10 @@ Admission::Entry Admission::enter(std::string name, std::function<void()> on_slo
     refusal = Admission::refusal(options_, static_cast<int32_t>(waiting_.size()), account.n_waiting,
                                  seconds_to_wait());
     if (!refusal) {
-      ticket->on_slot_ = std::move(on_slot);
-      ticket->number_ = ++next_number_;
-      ++account.n_waiting;
       waiting_.push_back(ticket.get());
+      ticket->on_slot_ = std::move(on_slot);
+      ticket->has_entered_ = true;
+      ++account.n_waiting;
     }
   }
   if (refusal) return {nullptr, std::move(refusal)};
@@ -78,37 +78,36 @@ Admission::Entry Admission::enter(std::string name, std::function<void()> on_slo
   return {std::move(ticket), {}};
 }
 
-void Admission::grant() {
-  std::vector<std::function<void()>> granted;
-  {
-    const std::lock_guard lock(mutex_);
-    while (n_running_ < options_.slots + options_.reserve) {
-      Ticket* best = nullptr;
-      const Account* best_account = nullptr;
-      for (Ticket* ticket : waiting_) {
-        const Account& account = accounts_[ticket->account_];
-        if (account.n_running >= options_.slots) continue;
-        const auto is_before = [](const Account& a, const Account& b) {
-          return a.n_running != b.n_running ? a.n_running < b.n_running : a.tokens < b.tokens;
-        };
-        if (best == nullptr || is_before(account, *best_account)) {
-          best = ticket;
-          best_account = &account;
-        }
-      }
-      if (best == nullptr) break;
-      waiting_.erase(std::find(waiting_.begin(), waiting_.end(), best));
-      Account& account = accounts_[best->account_];
-      --account.n_waiting;
-      ++account.n_running;
-      ++n_running_;
-      best->has_slot_ = true;
-      best->is_only_one_ = account.n_running == 1;
-      started_[best->number_] = now_seconds();
-      granted.push_back(std::move(best->on_slot_));
+// Allocates nothing: a ticket's destructor calls it.
+void Admission::grant() noexcept {
+  while (const auto on_slot = grant_one()) on_slot();
+}
+
+std::function<void()> Admission::grant_one() {
+  const std::lock_guard lock(mutex_);
+  if (n_running_ >= options_.slots + options_.reserve) return nullptr;
+  Ticket* best = nullptr;
+  Account* best_account = nullptr;
+  const auto is_before = [](const Account& a, const Account& b) {
+    return a.n_running != b.n_running ? a.n_running < b.n_running : a.tokens < b.tokens;
+  };
+  for (Ticket* ticket : waiting_) {
+    Account& account = accounts_.find(ticket->account_)->second;
+    if (account.n_running >= options_.slots) continue;
+    if (best == nullptr || is_before(account, *best_account)) {
+      best = ticket;
+      best_account = &account;
     }
   }
-  for (const auto& on_slot : granted) on_slot();
+  if (best == nullptr) return nullptr;
+  waiting_.erase(std::find(waiting_.begin(), waiting_.end(), best));
+  --best_account->n_waiting;
+  ++best_account->n_running;
+  ++n_running_;
+  best->has_slot_ = true;
+  best->is_only_one_ = best_account->n_running == 1;
+  best->started_ = now_seconds();
+  return std::move(best->on_slot_);
 }
 
 void Admission::leave(Ticket& ticket) {
@@ -118,10 +117,8 @@ void Admission::leave(Ticket& ticket) {
     if (ticket.has_slot_) {
       --account->second.n_running;
       --n_running_;
-      const auto started = started_.find(ticket.number_);
-      seconds_per_answer_ += 0.1 * (now_seconds() - started->second - seconds_per_answer_);
-      started_.erase(started);
-    } else if (ticket.number_ > 0) {
+      seconds_per_answer_ += 0.1 * (now_seconds() - ticket.started_ - seconds_per_answer_);
+    } else if (ticket.has_entered_) {
       --account->second.n_waiting;
       waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &ticket));
     }

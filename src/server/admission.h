@@ -53,7 +53,8 @@ class Admission : public std::enable_shared_from_this<Admission> {
     std::function<void()> on_slot_;
     bool has_slot_ = false;
     bool is_only_one_ = false;
-    uint64_t number_ = 0;
+    bool has_entered_ = false;
+    double started_ = 0;  // when it got its slot, seconds
   };
 
   // `on_slot` is called at most once, perhaps before this returns, when there is a slot; not after
@@ -80,17 +81,16 @@ class Admission : public std::enable_shared_from_this<Admission> {
     double tokens = 0;  // served; forgotten by and by
   };
   void leave(Ticket& ticket);
-  void grant();
-  int seconds_to_wait() const;  // with the lock
+  void grant() noexcept;
+  std::function<void()> grant_one();  // what the one who gets a slot waits for; empty: nobody does
+  int seconds_to_wait() const;        // with the lock
 
   const AdmissionOptions options_;
   mutable std::mutex mutex_;
   std::map<std::string, Account> accounts_;
   std::deque<Ticket*> waiting_;  // the oldest first
   int32_t n_running_ = 0;
-  uint64_t next_number_ = 0;
-  double seconds_per_answer_ = 1;       // a slot's, smoothed
-  std::map<uint64_t, double> started_;  // by the ticket's number
+  double seconds_per_answer_ = 1;  // a slot's, smoothed
   double halved_at_ = 0;
 };
 

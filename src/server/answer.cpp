@@ -40,7 +40,12 @@ class Answering final : public std::enable_shared_from_this<Answering> {
         caller_(request.caller),
         account_(request.caller.account(request.address)),
         responder_(std::move(responder)),
-        job_(std::move(job)) {}
+        job_(std::move(job)) {
+    ++context_.metrics.active;
+  }
+  ~Answering() { let_go(); }
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
 
   void run();
 
@@ -62,6 +67,10 @@ class Answering final : public std::enable_shared_from_this<Answering> {
   void begin_stream();
   void let_go();
   std::function<void()> notifier();
+  // To the strand, from a thread that has others to serve: what cannot be handed over for lack of
+  // memory ends the connection.
+  template <class Work>
+  void hand_over(Work&& work) noexcept;
 
   ServerContext& context_;
   const Caller caller_;
@@ -69,7 +78,8 @@ class Answering final : public std::enable_shared_from_this<Answering> {
   const ResponderPtr responder_;
   AnswerJob job_;
   const SteadyClock::time_point began_ = SteadyClock::now();
-  std::atomic<bool> is_pump_posted_ = false;
+  const std::shared_ptr<std::atomic<bool>> is_pump_posted_ =
+      std::make_shared<std::atomic<bool>>(false);
 
   // Strand.
   bool is_over_ = false;
@@ -84,7 +94,6 @@ class Answering final : public std::enable_shared_from_this<Answering> {
 
 void Answering::run() {
   const auto self = shared_from_this();
-  ++context_.metrics.active;
   responder_->on_close([self] {
     if (self->is_over_) return;
     ++self->context_.metrics.cancelled;
@@ -107,9 +116,18 @@ void Answering::run() {
     return responder_->post([self, model] { self->fail_with(model_error(no_such_model(model))); });
   }
   context_.loader.acquire(model, job_.keep_alive, [self](Result<ModelLease> lease) {
-    self->responder_->post(
+    self->hand_over(
         [self, lease = std::move(lease)]() mutable { self->on_model(std::move(lease)); });
   });
+}
+
+template <class Work>
+void Answering::hand_over(Work&& work) noexcept {
+  try {
+    responder_->post(std::forward<Work>(work));
+  } catch (const std::exception&) {
+    responder_->give_up();
+  }
 }
 
 void Answering::on_model(Result<ModelLease> lease) {
@@ -119,7 +137,7 @@ void Answering::on_model(Result<ModelLease> lease) {
   }
   lease_ = *std::move(lease);
   auto entry = context_.admissions.of(lease_->name())->enter(account_, [self = shared_from_this()] {
-    self->responder_->post([self] { self->on_slot(); });
+    self->hand_over([self] { self->on_slot(); });
   });
   if (entry.refusal) {
     ++context_.metrics.refused;
@@ -130,20 +148,34 @@ void Answering::on_model(Result<ModelLease> lease) {
 
 void Answering::on_slot() {
   if (is_over_) return;
-  context_.workers.post([self = shared_from_this(), lease = lease_,
-                         goes_first = ticket_->is_only_one()] { self->start(lease, goes_first); });
+  context_.workers.post(
+      [self = shared_from_this(), lease = lease_, goes_first = ticket_->is_only_one()] {
+        try {
+          self->start(lease, goes_first);
+        } catch (const std::exception& exception) {
+          self->hand_over([self, what = std::string(exception.what())] {
+            self->fail_with(
+                {.status = 500, .message = "an error inside the server: " + log_text(what, 200)});
+          });
+        }
+      });
 }
 
 std::function<void()> Answering::notifier() {
-  return [weak = weak_from_this()] {
+  return [weak = weak_from_this(), is_posted = is_pump_posted_] {
     auto self = weak.lock();
-    if (!self || self->is_pump_posted_.exchange(true)) return;
+    if (!self || is_posted->exchange(true)) return;
     const ResponderPtr responder = self->responder_;
-    // The strand lets go of it: this is the engine's thread, which must not end an engine.
-    responder->post([self = std::move(self)] {
-      self->is_pump_posted_.store(false);
-      self->pump();
-    });
+    try {
+      // The strand lets go of it: this is the engine's thread, which must not end an engine.
+      responder->post([self = std::move(self)] {
+        self->is_pump_posted_->store(false);
+        self->pump();
+      });
+    } catch (...) {  // the engine tells it again
+      is_posted->store(false);
+      throw;
+    }
   };
 }
 

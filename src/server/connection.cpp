@@ -55,12 +55,30 @@ int status_of_parse_error(const error_code& error) {
 
 }  // namespace
 
+// Bytes on their way to the strand: they have arrived, or were lost on it.
+struct Posted {
+  Posted(std::shared_ptr<Exchange> to, size_t n_bytes) : exchange(std::move(to)), n(n_bytes) {
+    exchange->posted += n;
+  }
+  ~Posted() { arrive(); }
+  Posted(const Posted&) = delete;
+  Posted& operator=(const Posted&) = delete;
+  void arrive() { exchange->posted -= std::exchange(n, 0); }
+
+  const std::shared_ptr<Exchange> exchange;
+  size_t n;
+};
+
 // The Responder of one request. Handlers hold this, the connection holds the Exchange.
 class Handle final : public Responder {
  public:
   explicit Handle(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
   ~Handle() override {
-    exchange_->run([](Connection& connection, Exchange&) { connection.abandon(); });
+    try {
+      exchange_->run([](Connection& connection, Exchange&) { connection.abandon(); });
+    } catch (const std::exception&) {
+      give_up();
+    }
   }
 
   void send(HttpResponse response) override {
@@ -77,10 +95,11 @@ class Handle final : public Responder {
   void write(std::string piece) override {
     if (piece.empty()) return;
     const size_t n = piece.size();
-    exchange_->posted += n;
-    exchange_->connection_->post([exchange = exchange_, piece = std::move(piece), n]() mutable {
-      if (!exchange->is_over) exchange->connection_->write_piece(std::move(piece));
-      exchange->posted -= n;
+    const auto posted = std::make_shared<Posted>(exchange_, n);
+    exchange_->connection_->post([posted, piece = std::move(piece)]() mutable {
+      Exchange& exchange = *posted->exchange;
+      if (!exchange.is_over) exchange.connection_->write_piece(std::move(piece));
+      posted->arrive();
     });
   }
   void end() override {
@@ -112,6 +131,7 @@ class Handle final : public Responder {
         });
   }
   void post(std::function<void()> work) override { exchange_->connection_->post(std::move(work)); }
+  void give_up() noexcept override { exchange_->connection_->give_up(); }
 
  private:
   void set(std::function<void()> Exchange::*slot, std::function<void()> callback) {
@@ -123,20 +143,38 @@ class Handle final : public Responder {
 };
 
 Connection::Connection(std::shared_ptr<Shared> shared, Strand strand, std::string address,
-                       std::function<void()> on_gone)
+                       std::shared_ptr<void> seat)
     : counted_(shared),
       strand_(std::move(strand)),
       shared_(std::move(shared)),
       address_(std::move(address)),
-      on_gone_(std::move(on_gone)) {
+      seat_(std::move(seat)) {
   set_deadline(shared_->options.header_seconds);
 }
 
-Connection::~Connection() {
-  if (on_gone_) on_gone_();
+template <class Work>
+void Connection::guarded(Work&& work) noexcept {
+  try {
+    work();
+  } catch (const std::exception& exception) {
+    on_failure(exception.what());
+  }
 }
 
-void Connection::post(std::function<void()> work) { asio::post(strand_, std::move(work)); }
+void Connection::on_failure(const char* what) noexcept {
+  try {
+    if (shared_->options.log) shared_->options.log("error " + log_text(what, 500));
+  } catch (const std::exception&) {  // the connection's end has to do
+  }
+  try {
+    shut();
+  } catch (const std::exception&) {  // of whoever heard of it: the socket is closed by then
+  }
+}
+
+void Connection::post(std::function<void()> work) {
+  asio::post(strand_, [self = shared_from_this(), work = std::move(work)] { self->guarded(work); });
+}
 
 void Connection::set_deadline(double seconds) {
   const auto wait = std::chrono::duration_cast<SteadyClock::duration>(
@@ -147,8 +185,7 @@ void Connection::set_deadline(double seconds) {
 void Connection::start() {
   post([self = shared_from_this()] {
     self->handshake([self](error_code error, size_t) {
-      if (error) return self->shut();
-      self->begin_request();
+      self->guarded([&] { return error ? self->shut() : self->begin_request(); });
     });
   });
 }
@@ -172,7 +209,7 @@ void Connection::read() {
   is_reading_ = true;
   read_some(asio::buffer(chunk_), [self = shared_from_this()](error_code error, size_t n) {
     self->is_reading_ = false;
-    self->on_read(error, n);
+    self->guarded([&] { self->on_read(error, n); });
   });
 }
 
@@ -502,7 +539,7 @@ void Connection::flush() {
   write_some(asio::buffer(in_flight_.data() + in_flight_offset_, n),
              [self = shared_from_this()](error_code error, size_t written) {
                self->is_writing_ = false;
-               self->on_written(error, written);
+               self->guarded([&] { self->on_written(error, written); });
              });
 }
 
@@ -567,15 +604,15 @@ void Connection::linger() {
 void Connection::shut() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
-  if (exchange_) {
-    exchange_->is_client_gone = true;
-    if (auto callback = std::move(exchange_->on_close)) callback();
-    exchange_->finish();
-    exchange_.reset();
-  }
   close();
   // Handlers may hold on to this object for a while; the connection itself is gone.
-  if (const auto on_gone = std::exchange(on_gone_, nullptr)) on_gone();
+  const auto seat = std::move(seat_);
+  if (const auto exchange = std::move(exchange_)) {
+    exchange->is_client_gone = true;
+    const auto callback = std::move(exchange->on_close);
+    exchange->finish();
+    if (callback) callback();
+  }
 }
 
 void Connection::log_answer() const {

@@ -17,10 +17,10 @@
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/io_context_strand.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
@@ -32,7 +32,9 @@ namespace jiang::http {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
-using Strand = asio::strand<asio::io_context::executor_type>;
+// The kind that shares a few hundred locks: making one needs no memory. Boost 1.74's asio::strand<>
+// crashes where the second of its two allocations fails.
+using Strand = asio::io_context::strand;
 using SteadyClock = std::chrono::steady_clock;
 
 // Connections that exist, closed or not: whoever answered last may hold one for a moment longer, on
@@ -78,9 +80,10 @@ class Handle;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
+  // `seat` is let go when the connection is gone.
   Connection(std::shared_ptr<Shared> shared, Strand strand, std::string address,
-             std::function<void()> on_gone);
-  virtual ~Connection();
+             std::shared_ptr<void> seat);
+  virtual ~Connection() = default;
 
   void start();  // any thread, once
   // Any thread:
@@ -89,6 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void end_streams();  // Responder::on_stop
   void abort();
   void post(std::function<void()> work);
+  void give_up() noexcept { deadline_.store(0); }  // the next tick finds it late
   const std::string& address() const { return address_; }
 
  protected:
@@ -119,6 +123,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   friend class Handle;
   enum class Phase : uint8_t { handshake, header, admitting, body, answering, lingering, closed };
   using Parser = beast::http::request_parser<beast::http::string_body>;
+
+  // What throws in it, mostly for lack of memory, ends this connection and nothing else.
+  template <class Work>
+  void guarded(Work&& work) noexcept;
+  void on_failure(const char* what) noexcept;
 
   void begin_request();
   void read();
@@ -151,7 +160,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<Shared> shared_;
   const std::string address_;
-  std::function<void()> on_gone_;
+  std::shared_ptr<void> seat_;
 
   Phase phase_ = Phase::handshake;
   // Reads go through `chunk_`: what is parsed may move while the next read is under way.
@@ -223,6 +232,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 std::shared_ptr<Connection> make_connection(std::shared_ptr<Shared> shared,
                                             asio::ip::tcp::socket socket, asio::ssl::context* tls,
                                             Strand strand, std::string address,
-                                            std::function<void()> on_gone);
+                                            std::shared_ptr<void> seat);
 
 }  // namespace jiang::http

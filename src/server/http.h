@@ -75,6 +75,9 @@ class Responder {
   virtual void on_stop(std::function<void()> callback) = 0;
   // Runs `work` on the strand, also after the answer is over.
   virtual void post(std::function<void()> work) = 0;
+  // For whoever has not even the memory to say that it failed: the connection ends within a second
+  // or so, and on_close is called.
+  virtual void give_up() noexcept = 0;
 };
 using ResponderPtr = std::shared_ptr<Responder>;
 using RequestPtr = std::shared_ptr<HttpRequest>;

@@ -4,9 +4,12 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -48,12 +51,34 @@ class Server final : public HttpServer {
 
  private:
   Status use_tls();
+  void run();
+  void resume();
   void accept();
-  void on_accept(const error_code& error, tcp::socket socket);
+  void accept_later();
+  void take(tcp::socket socket);
   void tick();
+  template <class Start>
+  void arm(std::atomic<bool>& is_armed, Start&& start);
+  void report(const std::exception& exception) const noexcept;
   std::vector<std::shared_ptr<Connection>> connections() const;
   // False: time is up.
   bool wait_until_empty(double seconds);
+
+  // A connection's place among those that are counted.
+  struct Seat {
+    Seat(Server& of, std::string peer) : server(of), address(std::move(peer)) {}
+    Seat(const Seat&) = delete;
+    Seat& operator=(const Seat&) = delete;
+    ~Seat() {
+      if (is_taken) server.leave(*this);
+    }
+    Server& server;
+    const std::string address;
+    bool is_taken = false;
+    uint64_t id = 0;
+  };
+  bool enter(Seat& seat);  // false: the house is full
+  void leave(const Seat& seat);
 
   const std::shared_ptr<Shared> shared_;
 
@@ -73,6 +98,8 @@ class Server final : public HttpServer {
   std::unique_ptr<asio::ssl::context> tls_;
   uint16_t port_ = 0;
   int spare_descriptor_ = -1;  // given up to answer when there are no others
+  std::atomic<bool> is_accepting_ = true;
+  std::atomic<bool> is_ticking_ = true;
 
   std::vector<std::thread> threads_;
 };
@@ -121,59 +148,114 @@ Status Server::open() {
   spare_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   accept();
   tick();
-  for (int i = 0; i < options.io_threads; ++i) {
-    threads_.emplace_back([this] {
-      pthread_setname_np(pthread_self(), "jiang-http");
-      io_.run();
-    });
+  try {
+    for (int i = 0; i < options.io_threads; ++i) threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error& failure) {
+    return fail(ErrorKind::io,
+                "cannot start the server's threads: {}; is a limit of processes set?",
+                failure.what());
   }
   return ok();
 }
 
+void Server::run() {
+  pthread_setname_np(pthread_self(), "jiang-http");
+  while (true) {
+    try {
+      resume();
+      io_.run();
+      return;
+    } catch (const std::exception& exception) {  // for lack of memory, mostly
+      report(exception);
+    }
+  }
+}
+
+void Server::report(const std::exception& exception) const noexcept {
+  try {
+    if (shared_->options.log) shared_->options.log(fmt::format("error {}", exception.what()));
+  } catch (const std::exception&) {  // there is nobody left to tell
+  }
+}
+
+// What must always be under way begins anew if it could not be begun.
+void Server::resume() {
+  if (!is_accepting_.exchange(true)) accept();
+  if (!is_ticking_.exchange(true)) tick();
+}
+
+template <class Start>
+void Server::arm(std::atomic<bool>& is_armed, Start&& start) {
+  try {
+    start();
+  } catch (...) {
+    is_armed.store(false);
+    throw;
+  }
+}
+
 void Server::accept() {
-  acceptor_.async_accept(io_, [this](const error_code& error, tcp::socket socket) {
-    on_accept(error, std::move(socket));
+  arm(is_accepting_, [this] {
+    acceptor_.async_accept(io_, [this](const error_code& error, tcp::socket socket) {
+      if (shared_->is_stopping.load() || error == asio::error::operation_aborted) return;
+      if (error) return accept_later();
+      try {
+        take(std::move(socket));
+      } catch (const std::exception& exception) {  // that one is not served
+        report(exception);
+      }
+      accept();
+    });
   });
 }
 
-void Server::on_accept(const error_code& error, tcp::socket socket) {
-  if (shared_->is_stopping.load() || error == asio::error::operation_aborted) return;
-  if (error) {
-    // Most likely no descriptors are left: shed one caller rather than let all of them wait, and
-    // do not spin.
-    if (spare_descriptor_ >= 0) {
-      ::close(spare_descriptor_);
-      const int client = ::accept(acceptor_.native_handle(), nullptr, nullptr);
-      if (client >= 0) ::close(client);
-      spare_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    }
+// Most likely no descriptors are left: one caller is shed rather than let all of them wait, and
+// nobody spins.
+void Server::accept_later() {
+  if (spare_descriptor_ >= 0) {
+    ::close(spare_descriptor_);
+    const int client = ::accept(acceptor_.native_handle(), nullptr, nullptr);
+    if (client >= 0) ::close(client);
+    spare_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
+  arm(is_accepting_, [this] {
     accept_pause_.expires_after(std::chrono::milliseconds(100));
     accept_pause_.async_wait([this](const error_code& ended) {
       if (!ended) accept();
     });
-    return;
+  });
+}
+
+bool Server::enter(Seat& seat) {
+  const std::lock_guard lock(mutex_);
+  const auto [same, is_new] = per_address_.try_emplace(seat.address, 0);
+  if (n_alive_ >= shared_->options.max_connections ||
+      (same->second >= shared_->options.max_connections_per_address &&
+       !shared_->gate.is_trusted(seat.address))) {
+    ++n_refused_;
+    if (is_new) per_address_.erase(same);
+    return false;
   }
+  ++same->second;
+  ++n_alive_;
+  seat.id = next_id_++;
+  seat.is_taken = true;
+  return true;
+}
+
+void Server::leave(const Seat& seat) {
+  const std::lock_guard lock(mutex_);
+  connections_.erase(seat.id);
+  const auto same = per_address_.find(seat.address);
+  if (--same->second == 0) per_address_.erase(same);
+  if (--n_alive_ == 0) gone_.notify_all();
+}
+
+void Server::take(tcp::socket socket) {
   error_code ignored;
   const auto peer = socket.remote_endpoint(ignored);
-  const std::string address = plain_address(peer.address());
-  bool is_refused = false;
-  uint64_t id = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    int32_t& same = per_address_[address];
-    is_refused = n_alive_ >= shared_->options.max_connections ||
-                 (same >= shared_->options.max_connections_per_address &&
-                  !shared_->gate.is_trusted(address));
-    if (is_refused) {
-      ++n_refused_;
-      if (same == 0) per_address_.erase(address);
-    } else {
-      ++same;
-      ++n_alive_;
-      id = next_id_++;
-    }
-  }
-  if (is_refused) {
+  const auto seat = std::make_shared<Seat>(*this, plain_address(peer.address()));
+  if (!enter(*seat)) {
     static constexpr char kBusy[] =
         "HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\n"
         "connection: close\r\n\r\n";
@@ -181,23 +263,16 @@ void Server::on_accept(const error_code& error, tcp::socket socket) {
     if (!tls_) socket.write_some(asio::buffer(kBusy, sizeof kBusy - 1), ignored);
     socket.shutdown(tcp::socket::shutdown_send, ignored);
     socket.close(ignored);
-    return accept();
+    return;
   }
   socket.set_option(tcp::no_delay(true), ignored);
-  auto connection = make_connection(shared_, std::move(socket), tls_.get(),
-                                    Strand(io_.get_executor()), address, [this, id, address] {
-                                      const std::lock_guard lock(mutex_);
-                                      connections_.erase(id);
-                                      const auto same = per_address_.find(address);
-                                      if (--same->second == 0) per_address_.erase(same);
-                                      if (--n_alive_ == 0) gone_.notify_all();
-                                    });
+  const auto connection =
+      make_connection(shared_, std::move(socket), tls_.get(), Strand(io_), seat->address, seat);
   {
     const std::lock_guard lock(mutex_);
-    connections_[id] = connection;
+    connections_[seat->id] = connection;
   }
   connection->start();
-  accept();
 }
 
 std::vector<std::shared_ptr<Connection>> Server::connections() const {
@@ -211,12 +286,18 @@ std::vector<std::shared_ptr<Connection>> Server::connections() const {
 }
 
 void Server::tick() {
-  ticker_.expires_after(std::chrono::seconds(1));
-  ticker_.async_wait([this](const error_code& ended) {
-    if (ended) return;
-    const auto now = SteadyClock::now();
-    for (const auto& connection : connections()) connection->tick(now);
-    tick();
+  arm(is_ticking_, [this] {
+    ticker_.expires_after(std::chrono::seconds(1));
+    ticker_.async_wait([this](const error_code& ended) {
+      if (ended) return;
+      try {
+        const auto now = SteadyClock::now();
+        for (const auto& connection : connections()) connection->tick(now);
+      } catch (const std::exception& exception) {  // a second later there may be memory
+        report(exception);
+      }
+      tick();
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <iterator>
+#include <system_error>
 
 #include "server/http_text.h"
 #include "server/routes.h"
@@ -52,7 +53,14 @@ Server::~Server() {
 Result<std::unique_ptr<Server>> Server::start(
     ServerOptions options, ModelManager& models, Authenticator& authenticator,
     const std::function<std::vector<Route>(ServerContext&)>& more_routes) {
-  auto parts = std::make_unique<Parts>(options, models);
+  std::unique_ptr<Parts> parts;
+  try {
+    parts = std::make_unique<Parts>(options, models);
+  } catch (const std::system_error& failure) {
+    return fail(ErrorKind::io,
+                "cannot start the server's threads: {}; is a limit of processes set?",
+                failure.what());
+  }
   Parts* const raw = parts.get();
   parts->context.http_counters = [raw] {
     return raw->http ? raw->http->counters() : HttpCounters{};

@@ -17,8 +17,8 @@ void close_socket(tcp::socket& socket) {
 class PlainConnection final : public Connection {
  public:
   PlainConnection(std::shared_ptr<Shared> shared, tcp::socket socket, Strand strand,
-                  std::string address, std::function<void()> on_gone)
-      : Connection(std::move(shared), std::move(strand), std::move(address), std::move(on_gone)),
+                  std::string address, std::shared_ptr<void> seat)
+      : Connection(std::move(shared), std::move(strand), std::move(address), std::move(seat)),
         socket_(std::move(socket)) {}
 
  private:
@@ -42,8 +42,8 @@ class PlainConnection final : public Connection {
 class TlsConnection final : public Connection {
  public:
   TlsConnection(std::shared_ptr<Shared> shared, tcp::socket socket, asio::ssl::context& context,
-                Strand strand, std::string address, std::function<void()> on_gone)
-      : Connection(std::move(shared), std::move(strand), std::move(address), std::move(on_gone)),
+                Strand strand, std::string address, std::shared_ptr<void> seat)
+      : Connection(std::move(shared), std::move(strand), std::move(address), std::move(seat)),
         stream_(std::move(socket), context) {}
 
  private:
@@ -74,14 +74,13 @@ class TlsConnection final : public Connection {
 
 std::shared_ptr<Connection> make_connection(std::shared_ptr<Shared> shared, tcp::socket socket,
                                             asio::ssl::context* tls, Strand strand,
-                                            std::string address, std::function<void()> on_gone) {
+                                            std::string address, std::shared_ptr<void> seat) {
   if (tls != nullptr) {
     return std::make_shared<TlsConnection>(std::move(shared), std::move(socket), *tls,
-                                           std::move(strand), std::move(address),
-                                           std::move(on_gone));
+                                           std::move(strand), std::move(address), std::move(seat));
   }
   return std::make_shared<PlainConnection>(std::move(shared), std::move(socket), std::move(strand),
-                                           std::move(address), std::move(on_gone));
+                                           std::move(address), std::move(seat));
 }
 
 }  // namespace jiang::http

@@ -8,10 +8,17 @@ namespace jiang {
 
 WorkerPool::WorkerPool(int n_threads, std::function<void(const std::string&)> on_exception)
     : on_exception_(std::move(on_exception)) {
-  for (int i = 0; i < n_threads; ++i) threads_.emplace_back([this] { loop(); });
+  try {
+    for (int i = 0; i < n_threads; ++i) threads_.emplace_back([this] { loop(); });
+  } catch (...) {
+    join();
+    throw;
+  }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { join(); }
+
+void WorkerPool::join() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;

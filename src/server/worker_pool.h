@@ -17,6 +17,7 @@ namespace jiang {
 
 class WorkerPool {
  public:
+  // Throws std::system_error where the system refuses a thread.
   explicit WorkerPool(int n_threads, std::function<void(const std::string&)> on_exception = {});
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -27,6 +28,7 @@ class WorkerPool {
 
  private:
   void loop();
+  void join();
 
   const std::function<void(const std::string&)> on_exception_;
   mutable std::mutex mutex_;
