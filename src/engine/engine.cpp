@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <random>
 #include <system_error>
 #include <thread>
@@ -50,9 +51,8 @@ class StepEngine final : public Engine {
 
  private:
   void loop();
-  // Empties the callers' lists; false when the engine shall stop.
   void turn();
-  void take_new();
+  void take_new();  // empties the callers' lists
   void advance_evaluation();
   void publish_stats();
   void stop_everything();
@@ -238,7 +238,7 @@ void StepEngine::loop() {
   while (!is_stopping_.load()) {
     try {
       turn();
-    } catch (const std::exception&) {  // for lack of memory: what is left undone is done next
+    } catch (const std::bad_alloc&) {  // what is left undone is done next
       signal_->raise_cancelled();
     }
   }

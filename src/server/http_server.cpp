@@ -8,7 +8,6 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <new>
 #include <system_error>
 #include <thread>
 #include <unordered_map>
