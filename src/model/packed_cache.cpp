@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "base/fast_hash.h"
+#include "base/large_pages.h"
 #include "base/quantity.h"
 
 namespace jiang {
@@ -114,6 +115,7 @@ struct PackedWeights::Entry {
 struct PackedWeights::Cached {
   GuardedFile file;
   std::vector<Entry> entries;
+  LargePageCopy pages;  // after the file that it replaces
 };
 
 struct PackedWeights::Writer {
@@ -196,6 +198,7 @@ Status PackedWeights::open_cached(const std::string& path) {
       return damaged(path, "its weights were changed");
   }
   if (!cached->file.still_whole()) return damaged(path, "cut short while it was read");
+  cached->pages.start(bytes);
   cached_ = std::move(cached);
   return ok();
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/large_pages.h"
 
 namespace jiang {
 
@@ -15,8 +16,7 @@ ReservedMemory::ReservedMemory(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  // Large pages where the kernel grants them: fewer TLB misses. A refusal costs nothing.
-  madvise(memory, bytes, MADV_HUGEPAGE);
+  advise_large_pages(memory, bytes);
   data_ = {static_cast<std::byte*>(memory), UnmapMemory{bytes}};
 }
 
