@@ -84,6 +84,7 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
   return create(thread, attributes, start, argument);
 }
 
-// Read by the leak sanitizer. A constructor of nlohmann::json that throws halfway forgets what it had.
+// Read by the leak sanitizer. A constructor of nlohmann::json that throws halfway forgets what it
+// had.
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() { return "leak:nlohmann::\n"; }
