@@ -4,7 +4,7 @@
   generate.py [--out build/corpus] [--seed 1] [--scale 1.0] [--rounds 6]
 
 pretrain.jsonl  documents, {"text": ...} a line; pretrain-valid.jsonl is one in a hundred of them
-chats.jsonl     OpenAI messages, fresh questions in every round; chats-valid.jsonl are of another
+chats.jsonl     OpenAI messages, fresh questions in every round; chats-valid.jsonl: some of the first, apart
 heldout.jsonl   questions with what is expected of the answer (the rule is in corpus/README.md)
 dpo.jsonl       questions for preference pairs, with the same expectations
 """

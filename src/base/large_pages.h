@@ -1,5 +1,5 @@
 // Large pages (2 MiB) for what is read in whole with every token: with pages of 4 KiB, looking up
-// where the next one lies took a sixth of a decode step (docs/decisions/0060).
+// where the next one lies took a tenth of a decode step (docs/decisions/0060).
 #pragma once
 
 #include <atomic>

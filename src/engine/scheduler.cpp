@@ -14,7 +14,7 @@ constexpr int32_t kWorthWaiting = 32;
 
 // Prompt tokens of a step that has decodes, too. A step takes as long as its rows: those who stream
 // wait for a few rows, not for a whole batch. Twice as many serve no more answers a second
-// (docs/performance.md), for what the prompts gain the streams lose.
+// (docs/decisions/0071), for what the prompts gain the streams lose.
 constexpr int32_t kPrefillBesideDecodes = 16;
 
 // A prompt that goes first (Request::goes_first) and lacks no more than this has a step for itself:

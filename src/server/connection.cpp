@@ -157,15 +157,19 @@ void Connection::guarded(Work&& work) noexcept {
   try {
     work();
   } catch (const std::exception& exception) {
-    on_failure(exception.what());
+    on_failure(exception);
   }
 }
 
-void Connection::on_failure(const char* what) noexcept {
+void Shared::report(const std::exception& exception) const noexcept {
   try {
-    if (shared_->options.log) shared_->options.log("error " + log_text(what, 500));
-  } catch (const std::exception&) {  // the connection's end has to do
+    if (options.log) options.log("error " + log_text(exception.what(), 500));
+  } catch (const std::exception&) {  // there is nobody left to tell
   }
+}
+
+void Connection::on_failure(const std::exception& exception) noexcept {
+  shared_->report(exception);
   try {
     shut();
   } catch (const std::exception&) {  // of whoever heard of it: the socket is closed by then

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,6 +74,9 @@ struct Shared {
   std::atomic<bool> is_ending_streams = false;
   std::atomic<uint64_t> n_requests = 0;
   Census census;
+
+  // To the log, if there is memory for a line.
+  void report(const std::exception& exception) const noexcept;
 };
 
 class Exchange;
@@ -127,7 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // What throws in it, mostly for lack of memory, ends this connection and nothing else.
   template <class Work>
   void guarded(Work&& work) noexcept;
-  void on_failure(const char* what) noexcept;
+  void on_failure(const std::exception& exception) noexcept;
 
   void begin_request();
   void read();

@@ -8,7 +8,6 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -58,7 +57,6 @@ class Server final : public HttpServer {
   void tick();
   template <class Start>
   void arm(std::atomic<bool>& is_armed, Start&& start);
-  void report(const std::exception& exception) const noexcept;
   std::vector<std::shared_ptr<Connection>> connections() const;
   // False: time is up.
   bool wait_until_empty(double seconds);
@@ -147,13 +145,7 @@ Status Server::open() {
   spare_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   accept();
   tick();
-  try {
-    for (int i = 0; i < options.io_threads; ++i) threads_.emplace_back([this] { run(); });
-  } catch (const std::system_error& failure) {
-    return fail(ErrorKind::io,
-                "cannot start the server's threads: {}; is a limit of processes set?",
-                failure.what());
-  }
+  for (int i = 0; i < options.io_threads; ++i) threads_.emplace_back([this] { run(); });
   return ok();
 }
 
@@ -165,15 +157,8 @@ void Server::run() {
       io_.run();
       return;
     } catch (const std::exception& exception) {  // for lack of memory, mostly
-      report(exception);
+      shared_->report(exception);
     }
-  }
-}
-
-void Server::report(const std::exception& exception) const noexcept {
-  try {
-    if (shared_->options.log) shared_->options.log(fmt::format("error {}", exception.what()));
-  } catch (const std::exception&) {  // there is nobody left to tell
   }
 }
 
@@ -201,7 +186,7 @@ void Server::accept() {
       try {
         take(std::move(socket));
       } catch (const std::exception& exception) {  // that one is not served
-        report(exception);
+        shared_->report(exception);
       }
       accept();
     });
@@ -293,7 +278,7 @@ void Server::tick() {
         const auto now = SteadyClock::now();
         for (const auto& connection : connections()) connection->tick(now);
       } catch (const std::exception& exception) {  // a second later there may be memory
-        report(exception);
+        shared_->report(exception);
       }
       tick();
     });

@@ -47,7 +47,8 @@ struct HttpCounters {
 class HttpServer {
  public:
   // `authenticator` and `workers` outlive the server's stop(); Responders must be gone before it is
-  // destroyed: stop(), then end the workers and whatever else answers, then destroy.
+  // destroyed: stop(), then end the workers and whatever else answers, then destroy. Throws
+  // std::system_error where the system refuses a thread.
   static Result<std::unique_ptr<HttpServer>> create(HttpServerOptions options, Gate gate,
                                                     Authenticator& authenticator,
                                                     WorkerPool& workers);

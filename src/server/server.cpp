@@ -52,15 +52,8 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::start(
     ServerOptions options, ModelManager& models, Authenticator& authenticator,
-    const std::function<std::vector<Route>(ServerContext&)>& more_routes) {
-  std::unique_ptr<Parts> parts;
-  try {
-    parts = std::make_unique<Parts>(options, models);
-  } catch (const std::system_error& failure) {
-    return fail(ErrorKind::io,
-                "cannot start the server's threads: {}; is a limit of processes set?",
-                failure.what());
-  }
+    const std::function<std::vector<Route>(ServerContext&)>& more_routes) try {
+  auto parts = std::make_unique<Parts>(options, models);
   Parts* const raw = parts.get();
   parts->context.http_counters = [raw] {
     return raw->http ? raw->http->counters() : HttpCounters{};
@@ -74,6 +67,9 @@ Result<std::unique_ptr<Server>> Server::start(
   TRY(parts->http,
       HttpServer::create(std::move(options.http), std::move(gate), authenticator, *parts->workers));
   return std::unique_ptr<Server>(new Server(std::move(parts)));
+} catch (const std::system_error& failure) {  // a thread that the system refused
+  return fail(ErrorKind::io, "cannot start the server's threads: {}; is a limit of processes set?",
+              failure.what());
 }
 
 uint16_t Server::port() const { return parts_->http->port(); }
