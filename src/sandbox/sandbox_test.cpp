@@ -117,7 +117,7 @@ class Box : public testing::TestWithParam<Sandbox::Kind> {
     }
     ASSERT_TRUE(opened) << opened.error().message;
     box_ = std::move(*opened);
-    folder_ = testing::TempDir() + "/jiang-box-test-" + std::to_string(getpid());
+    folder_ = testing::TempDir() + "/sandbox-test-" + std::to_string(getpid());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }

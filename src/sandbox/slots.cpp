@@ -32,6 +32,16 @@ uid_t next_user() {
 }
 
 constexpr std::string_view kRootName = "jiang-box-";
+constexpr std::string_view kRandom = "XXXXXX";  // what mkdtemp replaces
+
+// Only what we name so ourselves: `jiang-box-notes` in the same folder is somebody's own.
+bool is_root_name(std::string_view name) {
+  return name.size() == kRootName.size() + kRandom.size() &&
+         name.substr(0, kRootName.size()) == kRootName &&
+         std::all_of(name.begin() + kRootName.size(), name.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+         });
+}
 
 // The folder, open and locked by us: nothing while its process lives, or if it is another user's.
 std::optional<OwnedDescriptor> lock_folder(const std::string& folder, int how) {
@@ -49,7 +59,7 @@ void remove_folders_of_the_dead(const std::string& tmp) {
   DIR* const listing = opendir(tmp.c_str());
   if (!listing) return;
   while (const dirent* entry = readdir(listing)) {
-    if (std::string_view(entry->d_name).substr(0, kRootName.size()) != kRootName) continue;
+    if (!is_root_name(entry->d_name)) continue;
     const std::string folder = tmp + "/" + entry->d_name;
     if (const auto lock = lock_folder(folder, LOCK_EX | LOCK_NB)) (void)remove_folder(folder);
   }
@@ -64,7 +74,7 @@ Result<std::unique_ptr<Slots>> Slots::create(int n_slots) {
   remove_folders_of_the_dead(tmp);
   // Between making the folder and locking it, another process may take it for a dead one's.
   for (int attempt = 0; attempt < 10; ++attempt) {
-    std::string root = fmt::format("{}/{}XXXXXX", tmp, kRootName);
+    std::string root = fmt::format("{}/{}{}", tmp, kRootName, kRandom);
     if (!mkdtemp(root.data())) {
       return fail(ErrorKind::io, "{}: no folder for boxes could be made: {}", root,
                   strerror(errno));

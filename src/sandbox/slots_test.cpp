@@ -50,6 +50,14 @@ TEST_F(SlotsTest, WhatAKilledProcessLeftIsRemovedAndNoLivingOnesFolder) {
   EXPECT_TRUE(fs::exists((*next)->root()));
 }
 
+TEST_F(SlotsTest, AFolderThatOnlyBeginsLikeOursIsLeftAlone) {
+  for (const char* name : {"jiang-box-notes", "jiang-box-test-12149", "jiang-box-my.old"}) {
+    fs::create_directories(tmp_ / name);
+  }
+  ASSERT_TRUE(Slots::create(1));
+  EXPECT_EQ(count(), 3);
+}
+
 TEST_F(SlotsTest, AStrangersFolderOfThatNameIsLeftAlone) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to give a folder away";
   const fs::path folder = tmp_ / "jiang-box-abcdef";
