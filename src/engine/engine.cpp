@@ -66,7 +66,8 @@ class StepEngine final : public Engine {
   ThreadPool& compute_;
   const std::shared_ptr<StepSignal> signal_ = std::make_shared<StepSignal>();
   std::atomic<bool> is_stopping_ = false;
-  std::atomic<int64_t> step_began_ = 0;  // Clock's count; 0: no step is under way
+  std::atomic<bool> first_waits_ = false;  // a short prompt that goes first is in the inbox
+  std::atomic<int64_t> step_began_ = 0;    // Clock's count; 0: no step is under way
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Sequence>> inbox_;
@@ -180,7 +181,9 @@ Result<Stream> StepEngine::submit(Request request) {
                                                                      sequence->request.max_tokens);
   {
     const std::lock_guard lock(mutex_);
+    const bool goes_first = sequence->goes_first();
     inbox_.push_back(std::move(sequence));
+    if (goes_first) first_waits_.store(true);
   }
   signal_->raise();
   return Stream(std::move(channel));
@@ -248,7 +251,7 @@ void StepEngine::loop() {
 void StepEngine::turn() {
   take_new();
   step_began_.store(Clock::now().time_since_epoch().count());
-  const bool has_run = runner_ && runner_->step(signal_->take_cancelled());
+  const bool has_run = runner_ && runner_->step(signal_->take_cancelled(), first_waits_);
   advance_evaluation();
   publish_stats();
   if (runner_) runner_->deliver_finished();
@@ -265,6 +268,7 @@ void StepEngine::take_new() {
   std::erase(new_evaluations_, nullptr);
   for (auto& sequence : inbox_) scheduler_->add(std::move(sequence));
   inbox_.clear();
+  first_waits_.store(false);
   for (auto& evaluation : new_evaluations_) evaluations_.push_back(std::move(evaluation));
   new_evaluations_.clear();
 }

@@ -432,6 +432,62 @@ TEST(Engine, ACancelGivesUpTheStepThatNobodyElseIsIn) {
   EXPECT_EQ(alone.prefill_progress().first, 0);
 }
 
+TEST(Engine, AShortStepGivesWayToAPromptThatGoesFirst) {
+  EngineFixture f;
+  f.start({.max_sequences = 4, .max_batch_tokens = 64});
+  const auto stream_prompt = random_tokens(10, 41);
+  const auto first_prompt = random_tokens(30, 42);
+  const auto second_prompt = random_tokens(20, 43);
+  f.model->hold();
+  Stream stream = f.greedy(stream_prompt, 50);
+  f.model->wait_until_held();
+  f.model->step_once();
+  const auto go_first = [&f](const std::vector<TokenId>& prompt) {
+    return f.submit({.prompt = prompt, .max_tokens = 5, .sampling = kGreedy, .goes_first = true});
+  };
+  Stream first = go_first(first_prompt);
+  f.model->step_once();
+  EXPECT_EQ(f.model->n_abandoned, 1) << "the step that only streams";
+  Stream second = go_first(second_prompt);
+  f.model->step_once();
+  EXPECT_EQ(f.model->n_abandoned, 1) << "not the first one's own";
+  f.model->release();
+  EXPECT_EQ(read_all(first).ids, f.model->greedy_answer(first_prompt, 5));
+  EXPECT_EQ(read_all(second).ids, f.model->greedy_answer(second_prompt, 5));
+  EXPECT_EQ(read_all(stream).ids, f.model->greedy_answer(stream_prompt, 50));
+}
+
+TEST(Engine, NoStepGivesWayTwiceInTurnOrIfItIsLong) {
+  EngineFixture f;
+  f.start({.max_sequences = 4, .max_batch_tokens = 200, .prefix_cache = false});
+  const auto tokens_of = [](uint64_t seed) { return random_tokens(20, seed); };
+  const auto go_first = [&](uint64_t seed) {
+    return f.submit(
+        {.prompt = tokens_of(seed), .max_tokens = 1, .sampling = kGreedy, .goes_first = true});
+  };
+  const auto prompt = random_tokens(129, 51);
+  f.model->hold();
+  Stream stream = f.greedy(prompt, 20);
+  f.model->wait_until_held();
+  std::vector<Stream> firsts;
+  firsts.push_back(go_first(61));
+  f.model->step_once();
+  EXPECT_EQ(f.model->n_abandoned, 0) << "129 tokens are too much to do again";
+  f.model->step_once();  // the first one's own step
+  firsts.push_back(go_first(62));
+  f.model->step_once();  // the stream's step was given up
+  EXPECT_EQ(f.model->n_abandoned, 1);
+  f.model->step_once();  // the second one's own
+  firsts.push_back(go_first(63));
+  f.model->step_once();
+  EXPECT_EQ(f.model->n_abandoned, 1) << "the stream's next step is done";
+  f.model->release();
+  for (uint64_t i = 0; i < firsts.size(); ++i) {
+    EXPECT_EQ(read_all(firsts[i]).ids, f.model->greedy_answer(tokens_of(61 + i), 1)) << i;
+  }
+  EXPECT_EQ(read_all(stream).ids, f.model->greedy_answer(prompt, 20));
+}
+
 TEST(Engine, LookupChangesTheNumberOfStepsAndNothingElse) {
   // Two tokens and a hash for a model: texts repeat, and guesses are right one time in two.
   const auto answer = [](bool lookup, float temperature, uint64_t seed, int32_t n_streams,

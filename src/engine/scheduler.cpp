@@ -17,14 +17,6 @@ constexpr int32_t kWorthWaiting = 32;
 // (docs/decisions/0071), for what the prompts gain the streams lose.
 constexpr int32_t kPrefillBesideDecodes = 16;
 
-// A prompt that goes first (Request::goes_first) and lacks no more than this has a step for itself:
-// decodes wait for it once, never for two such steps in turn.
-constexpr int32_t kShortPrompt = 128;
-
-bool is_first(const Sequence& sequence) {
-  return sequence.request.goes_first && sequence.remaining() <= kShortPrompt;
-}
-
 PrefixScope scope_of(const Sequence& sequence) {
   return {sequence.request.adapters, sequence.request.user};
 }
@@ -211,15 +203,17 @@ void Scheduler::share_prefill() {
     if (sequence->chunk == 0) prefills_.push_back(sequence.get());
   }
   std::stable_sort(prefills_.begin(), prefills_.end(), [](const Sequence* a, const Sequence* b) {
-    return is_first(*a) != is_first(*b) ? is_first(*a) : a->remaining() < b->remaining();
+    if (a->goes_first() != b->goes_first()) return a->goes_first();
+    return a->remaining() < b->remaining();
   });
-  const bool has_first = !prefills_.empty() && is_first(*prefills_.front());
+  const bool has_first = !prefills_.empty() && prefills_.front()->goes_first();
   const bool has_decodes = budget < options_.max_batch_tokens;
   if (has_decodes) budget = std::min(budget, has_first ? kShortPrompt : kPrefillBesideDecodes);
   if (has_first) {
     // The others of this step are those that go first as well.
-    std::erase_if(prefills_, [](const Sequence* sequence) { return !is_first(*sequence); });
+    std::erase_if(prefills_, [](const Sequence* sequence) { return !sequence->goes_first(); });
   }
+  // Decodes wait for them once, never for two such steps in turn.
   decodes_waited_ = has_first && has_decodes && !decodes_waited_;
   if (decodes_waited_) {
     for (const auto& sequence : running_) sequence->chunk = 0;

@@ -18,6 +18,10 @@ namespace jiang {
 
 using Clock = std::chrono::steady_clock;
 
+// A prompt of no more tokens may go before others (Request::goes_first): it has a step for itself,
+// and what a step under way loses by giving way to it is no more work than that.
+constexpr int32_t kShortPrompt = 128;
+
 struct Sequence {
   Sequence(Request asked, std::shared_ptr<Stream::Channel> stream, uint64_t seed)
       : tokens(std::move(asked.prompt)),
@@ -37,6 +41,9 @@ struct Sequence {
   int32_t length() const { return static_cast<int32_t>(tokens.size()); }
   int32_t n_answer() const { return length() - n_prompt; }
   int32_t remaining() const { return length() - computed; }
+  bool goes_first() const {
+    return request.goes_first && remaining() <= kShortPrompt && n_answer() == 0;
+  }
 
   std::vector<TokenId> tokens;  // the prompt, then the answer
   const int32_t n_prompt;

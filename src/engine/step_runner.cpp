@@ -50,7 +50,7 @@ StepRunner::StepRunner(const Model& model, StatePool& pool, Scheduler& scheduler
   wanted_.reserve(static_cast<size_t>(options.max_sequences));
 }
 
-bool StepRunner::step(bool look_for_cancelled) {
+bool StepRunner::step(bool look_for_cancelled, const std::atomic<bool>& first_waits) {
   if (look_for_cancelled) {
     for (auto& sequence : scheduler_.remove_cancelled()) {
       finish(std::move(sequence), FinishReason::cancelled, std::nullopt);
@@ -83,8 +83,7 @@ bool StepRunner::step(bool look_for_cancelled) {
   const size_t mark = work_.ops().mark();
   try {
     scheduler_.guess();
-    // Given up: the next step finds them cancelled.
-    if (!forward(planned)) return true;
+    if (!forward(planned, first_waits)) return true;
   } catch (const std::exception& exception) {
     work_.ops().release(mark);
     for (Sequence* sequence : planned) finish(*sequence, error_of(exception));
@@ -96,7 +95,7 @@ bool StepRunner::step(bool look_for_cancelled) {
   return true;
 }
 
-bool StepRunner::forward(std::span<Sequence* const> planned) {
+bool StepRunner::forward(std::span<Sequence* const> planned, const std::atomic<bool>& first_waits) {
   tokens_.clear();
   sequences_.clear();
   wanted_.clear();
@@ -115,14 +114,26 @@ bool StepRunner::forward(std::span<Sequence* const> planned) {
       wanted_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
     }
   }
-  const std::function<bool()> is_abandoned = [&planned] {
+  const bool has_first = std::any_of(planned.begin(), planned.end(),
+                                     [](const Sequence* s) { return s->goes_first(); });
+  const bool gives_way =
+      !has_first && !has_given_way_ && tokens_.size() <= static_cast<size_t>(kShortPrompt);
+  const std::function<bool()> is_abandoned = [&] {
+    if (gives_way && first_waits.load(std::memory_order_relaxed)) {
+      has_given_way_ = true;
+      return true;
+    }
     return std::all_of(planned.begin(), planned.end(),
                        [](const Sequence* s) { return s->channel->is_cancelled(); });
   };
   const Batch batch{
       .tokens = tokens_, .sequences = sequences_, .wanted = wanted_, .is_abandoned = &is_abandoned};
-  return model_.forward(batch, &pool_, work_,
-                        logits_.view().rows_from(0, static_cast<int64_t>(wanted_.size())));
+  if (!model_.forward(batch, &pool_, work_,
+                      logits_.view().rows_from(0, static_cast<int64_t>(wanted_.size())))) {
+    return false;
+  }
+  if (!has_first) has_given_way_ = false;
+  return true;
 }
 
 void StepRunner::advance(std::span<Sequence* const> planned) {

@@ -4,6 +4,7 @@
 // nothing) ends the requests it concerns with an error, and the next step goes on.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "engine/scheduler.h"
@@ -16,8 +17,10 @@ class StepRunner {
   StepRunner(const Model& model, StatePool& pool, Scheduler& scheduler, Workspace& work,
              int32_t context, SchedulerOptions options);
 
-  // Ends what was cancelled, then runs one step. False when nobody could run.
-  bool step(bool look_for_cancelled);
+  // Ends what was cancelled, then runs one step. False when nobody could run. Between its layers
+  // the step looks at `first_waits`, which other threads set for a prompt that goes first: a short
+  // step that has no such prompt itself is given up for it, once, and done again later.
+  bool step(bool look_for_cancelled, const std::atomic<bool>& first_waits);
   void cancel_all();
 
   // Tells the streams of finished requests. Apart from step(), so that a reader who sees the finish
@@ -36,8 +39,8 @@ class StepRunner {
     FinishEvent event;
   };
 
-  // False: all of them were cancelled on the way.
-  bool forward(std::span<Sequence* const> planned);
+  // False: it was given up on the way.
+  bool forward(std::span<Sequence* const> planned, const std::atomic<bool>& first_waits);
   void advance(std::span<Sequence* const> planned);
   // Notifies the readers of tokens: those whose last notice is some time ago; all.
   void tell_those_due();
@@ -52,6 +55,7 @@ class StepRunner {
   Scheduler& scheduler_;
   Workspace& work_;
   const int32_t context_;
+  bool has_given_way_ = false;  // and no step without prompts that go first was done since
 
   // Of one step, allocated once.
   std::vector<TokenId> tokens_;  // (rows)
