@@ -55,7 +55,7 @@ struct Request {
   // Whose text it is. What was computed of it is used again for the same user only.
   std::string user = {};
   // Somebody who has nothing else under way waits for it: a short prompt is not cut up beside the
-  // decodes of others, and theirs wait for it.
+  // decodes of others, theirs wait for it, and a short step under way is given up for it.
   bool goes_first = false;
   // For readers that cannot wait: called after tokens or the finish were put into the stream (of
   // tokens that come within 15 ms once), on the step thread, under no lock; the stream may have

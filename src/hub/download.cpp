@@ -19,6 +19,7 @@
 #include "base/http_client.h"
 #include "base/quantity.h"
 #include "base/sha256.h"
+#include "base/threads.h"
 #include "hub/download_journal.h"
 
 namespace jiang {
@@ -315,17 +316,26 @@ class Download {
     stop_ = false;
     error_.reset();
     const int n_workers = single_ ? 1 : std::max(options_.connections, 1);
-    std::vector<std::thread> workers;
+    Threads workers;
+    struct Stop {
+      std::atomic<bool>& stop;
+      ~Stop() { stop = true; }
+    } const stop{stop_};
     n_working_ = n_workers;
     for (int i = 0; i < n_workers; ++i) {
-      workers.emplace_back([this, n_workers] {
+      const auto started = workers.start([this, n_workers] {
         work(n_workers);
         --n_working_;
       });
+      if (started) continue;
+      // Fewer do the same work; none cannot.
+      n_working_ -= n_workers - i;
+      if (i == 0) return started.error();
+      break;
     }
     auto hashed = watch();
     stop_ = true;
-    for (std::thread& worker : workers) worker.join();
+    workers.join();
     journal_ = nullptr;
     if (!hashed) map_->fail_waiters(hashed.error());
     return hashed;

@@ -3,12 +3,12 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 
 #include "base/ascii.h"
 #include "base/http_client.h"
 #include "base/json_value.h"
 #include "base/sha256.h"
+#include "base/threads.h"
 #include "hub/file_name.h"
 
 namespace jiang {
@@ -238,15 +238,18 @@ Result<Repository> list_repository(HttpClient& client, const HubSettings& settin
     std::atomic<bool> is_over = false;
   } race;
   const Hub hubs[] = {Hub::modelscope, Hub::huggingface};
-  std::thread runners[2];
+  Threads runners;
   for (size_t i = 0; i < 2; ++i) {
-    runners[i] = std::thread([&, i] {
-      auto answer = ask(client, settings, hubs[i], name,
-                        [&] { return race.is_over || (cancelled && cancelled()); });
+    const auto tell = [&race, i](Result<Repository> answer) {
       const std::lock_guard lock(race.mutex);
       race.answers[i] = std::move(answer);
       race.changed.notify_all();
+    };
+    auto started = runners.start([&, i, tell] {
+      tell(ask(client, settings, hubs[i], name,
+               [&] { return race.is_over || (cancelled && cancelled()); }));
     });
+    if (!started) tell(std::move(started).error());
   }
   std::optional<Result<Repository>> winner;
   {
@@ -261,7 +264,7 @@ Result<Repository> list_repository(HttpClient& client, const HubSettings& settin
     if (auto* found = succeeded()) winner = std::move(*found);
   }
   race.is_over = true;
-  for (std::thread& runner : runners) runner.join();
+  runners.join();
   if (winner) return *std::move(winner);
   const Error &first = race.answers[0]->error(), &second = race.answers[1]->error();
   if (first.kind == ErrorKind::cancelled) return first;

@@ -9,13 +9,13 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "base/json_value.h"
 #include "base/machine.h"
 #include "base/offline.h"
 #include "base/quantity.h"
 #include "base/suggest.h"
+#include "base/threads.h"
 #include "convert/quantize.h"
 #include "install/check_model.h"
 #include "install/quantise_folder.h"
@@ -412,7 +412,8 @@ class Job {
                  const std::string& out) {
     ShardGate gate;
     std::optional<Error> fetch_error;
-    std::thread fetcher([&] {
+    Threads fetcher;
+    TRY_STATUS(fetcher.start([&] {
       for (size_t i = 0; i < shards.size(); ++i) {
         auto fetched = fetch(*shards[i], &gate, i);
         if (!fetched) {
@@ -423,7 +424,7 @@ class Job {
         gate.finished(i);
         manifest_.quantised_from.push_back(*std::move(fetched));
       }
-    });
+    }));
     std::vector<std::string> files;
     for (const RepoFile* shard : shards) files.push_back(shard->name);
     QuantiseFolder job;

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "base/http_client.h"
+#include "base/threads.h"
 
 namespace jiang {
 namespace {
@@ -22,15 +23,13 @@ struct PullManager::Pull {
   std::vector<std::pair<uint64_t, PullEvent>> events;
   std::optional<Manifest> manifest;
   std::optional<Error> error;
-  std::thread thread;
+  Threads thread;
 };
 
 struct PullManager::Joiner {
   std::vector<std::shared_ptr<Pull>>& pulls;
   ~Joiner() {
-    for (const auto& pull : pulls) {
-      if (pull->thread.joinable()) pull->thread.join();
-    }
+    for (const auto& pull : pulls) pull->thread.join();
   }
 };
 
@@ -47,9 +46,7 @@ PullManager::~PullManager() {
     pulls.swap(pulls_);
   }
   for (const auto& pull : pulls) pull->cancelled = true;
-  for (const auto& pull : pulls) {
-    if (pull->thread.joinable()) pull->thread.join();
-  }
+  for (const auto& pull : pulls) pull->thread.join();
 }
 
 Result<std::string> PullManager::start(const std::string& name, Interest interest,
@@ -80,7 +77,11 @@ Result<std::string> PullManager::start(const std::string& name, Interest interes
   pull->is_background = interest == Interest::background;
   pulls_.push_back(pull);
   // The pull lives as long as its thread: the manager joins it.
-  pull->thread = std::thread([this, pull = pull.get()] { run(*pull); });
+  auto started = pull->thread.start([this, pull = pull.get()] { run(*pull); });
+  if (!started) {
+    pulls_.pop_back();
+    return std::move(started).error();
+  }
   return pull->id;
 }
 

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <thread>
 
 #include "agent/loop.h"
 #include "base/file.h"
 #include "base/json_value.h"
 #include "base/suggest.h"
+#include "base/threads.h"
 #include "base/toml.h"
 #include "chat/chat.h"
 #include "chat/local_backend.h"
@@ -169,10 +169,14 @@ Result<std::vector<Asked>> ask_all(const std::vector<JudgeQuestion>& questions,
       progress.update_count(++done, questions.size(), "questions");
     }
   };
-  std::vector<std::thread> threads;
+  Threads threads;
   const auto wanted = std::min<size_t>(static_cast<size_t>(recipe.parallel), questions.size());
-  for (size_t i = 0; i < wanted; ++i) threads.emplace_back(work);
-  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < wanted; ++i) {
+    auto started = threads.start(work);
+    if (!started && i == 0) return std::move(started).error();
+    if (!started) break;  // fewer answer the same questions
+  }
+  threads.join();
   if (interrupted()) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
   if (error) return *std::move(error);
   return all;

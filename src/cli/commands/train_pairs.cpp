@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "base/file.h"
 #include "base/json_value.h"
+#include "base/threads.h"
 #include "chat/chat.h"
 #include "cli/commands/table.h"
 #include "cli/interrupt.h"
@@ -80,9 +80,9 @@ Result<std::vector<std::string>> sample(Engine& engine, const ChatModel& chat,
                                         const PairsRecipe& recipe, size_t index) {
   const auto n = static_cast<size_t>(recipe.samples);
   std::vector<std::optional<Result<Generation>>> made(n);
-  std::vector<std::thread> threads;
+  Threads threads;
   for (size_t i = 0; i < n; ++i) {
-    threads.emplace_back([&, i] {
+    TRY_STATUS(threads.start([&, i] {
       GenerateOptions generation;
       generation.max_tokens = static_cast<int32_t>(recipe.max_tokens);
       generation.sampling.temperature = static_cast<float>(recipe.temperature);
@@ -92,9 +92,9 @@ Result<std::vector<std::string>> sample(Engine& engine, const ChatModel& chat,
       generation.sampling.seed = recipe.seed + index * n + i;
       made[i] = generate(engine, chat, prompt, generation,
                          [](std::string_view) { return !interrupted(); });
-    });
+    }));
   }
-  for (std::thread& thread : threads) thread.join();
+  threads.join();
   std::vector<std::string> texts;
   for (auto& result : made) {
     TRY(Generation answer, std::move(*result));
