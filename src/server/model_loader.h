@@ -19,6 +19,8 @@ class ModelLoader {
   explicit ModelLoader(ModelManager& models) : models_(models) {}
   void acquire(const std::string& name, std::optional<std::chrono::seconds> keep_alive,
                Callback callback);
+  // Finishes what was begun; what is asked later never calls back.
+  void stop() { thread_.stop(); }
 
  private:
   ModelManager& models_;

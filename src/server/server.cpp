@@ -44,6 +44,9 @@ Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Server::~Server() {
   stop(0, 0);
+  parts_->loader->stop();
+  parts_->patient->stop();
+  parts_->workers->stop();
   parts_->loader.reset();
   parts_->patient.reset();
   parts_->workers.reset();

@@ -11,27 +11,32 @@ WorkerPool::WorkerPool(int n_threads, std::function<void(const std::string&)> on
   try {
     for (int i = 0; i < n_threads; ++i) threads_.emplace_back([this] { loop(); });
   } catch (...) {
-    join();
+    stop();
     throw;
   }
 }
 
-WorkerPool::~WorkerPool() { join(); }
+WorkerPool::~WorkerPool() { stop(); }
 
-void WorkerPool::join() {
+void WorkerPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
+    changed_.notify_all();
   }
-  changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  std::deque<std::function<void()>> late;  // dropped under no lock
+  const std::lock_guard lock(mutex_);
+  has_stopped_ = true;
+  late.swap(tasks_);
 }
 
 void WorkerPool::post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-  }
+  const std::lock_guard lock(mutex_);
+  if (has_stopped_) return;
+  tasks_.push_back(std::move(task));
+  // Under the lock: when the task is done, the pool may go.
   changed_.notify_one();
 }
 
