@@ -1,6 +1,7 @@
 // Threads that work for the scope they belong to.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -22,6 +23,7 @@ class Threads {
   // ErrorKind::io where the system refuses a thread; the body does not run then.
   [[nodiscard]] Status start(std::function<void()> body);
   void join();
+  size_t size() const { return threads_.size(); }
 
  private:
   std::vector<std::thread> threads_;

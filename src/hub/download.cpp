@@ -317,23 +317,18 @@ class Download {
     error_.reset();
     const int n_workers = single_ ? 1 : std::max(options_.connections, 1);
     Threads workers;
-    struct Stop {
-      std::atomic<bool>& stop;
-      ~Stop() { stop = true; }
-    } const stop{stop_};
-    n_working_ = n_workers;
-    for (int i = 0; i < n_workers; ++i) {
-      const auto started = workers.start([this, n_workers] {
+    Status started = ok();
+    n_working_ = 0;
+    for (int i = 0; i < n_workers && started; ++i) {
+      ++n_working_;
+      started = workers.start([this, n_workers] {
         work(n_workers);
         --n_working_;
       });
-      if (started) continue;
-      // Fewer do the same work; none cannot.
-      n_working_ -= n_workers - i;
-      if (i == 0) return started.error();
-      break;
+      if (!started) --n_working_;
     }
-    auto hashed = watch();
+    // Fewer do the same work; none cannot.
+    auto hashed = workers.size() > 0 ? watch() : Result<std::string>(started.error());
     stop_ = true;
     workers.join();
     journal_ = nullptr;

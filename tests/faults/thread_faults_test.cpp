@@ -73,17 +73,22 @@ TEST(ThreadFaults, ADownloadGoesOnWithTheThreadsThatItGot) {
   for (int64_t n = 1; n <= 3; ++n) {
     const TempFolder folder;
     OneFile client(content);
+    std::shared_ptr<ChunkMap> map;
     fail_the(n, Fault::thread);
-    const auto blob = download_blob(client, folder.path(),
-                                    {.label = "m.gguf",
-                                     .url = "https://hub.invalid/m.gguf",
-                                     .bytes = content.size(),
-                                     .sha256 = sha256},
-                                    {.connections = 3, .chunk_bytes = 4096});
+    const auto blob = download_blob(
+        client, folder.path(),
+        {.label = "m.gguf",
+         .url = "https://hub.invalid/m.gguf",
+         .bytes = content.size(),
+         .sha256 = sha256},
+        {.connections = 3, .chunk_bytes = 4096, .on_start = [&](const std::string&, auto begun) {
+           map = std::move(begun);
+         }});
     EXPECT_TRUE(end_of_faults());
     ASSERT_EQ(blob.has_value(), n > 1) << n;
     if (n == 1) {
       EXPECT_THAT(blob.error().message, HasSubstr("threads"));
+      EXPECT_FALSE(map->wait_for(0, 1)) << "whoever reads ahead is told";
     } else {
       EXPECT_EQ(blob->sha256, sha256);
     }
