@@ -70,8 +70,7 @@ function(jiang_library name)
     jiang_test(${name}_test SOURCES ${tests} LINK jiang::${name} LABEL unit)
     if(ARG_EACH_ISA AND JIANG_ISA_LEVELS_${CMAKE_SYSTEM_PROCESSOR})
       foreach(isa scalar avx2 avx512)  # the test above ran at the best level
-        add_test(NAME ${name}_test_${isa} COMMAND ${name}_test --gtest_brief=1)
-        set_tests_properties(${name}_test_${isa} PROPERTIES LABELS unit ENVIRONMENT JIANG_ISA=${isa})
+        jiang_test_entry(${name}_test_${isa} ${name}_test LABEL unit ISA ${isa})
       endforeach()
     endif()
   endif()
@@ -106,6 +105,22 @@ function(jiang_test name)
     target_precompile_headers(${name} REUSE_FROM jiang_test_headers)
   endif()
   # One ctest entry per program: hundreds of process starts would cost more than the tests.
-  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+  jiang_test_entry(${name} ${name} LABEL ${ARG_LABEL})
+endfunction()
+
+# jiang_test_entry(NAME PROGRAM LABEL label [ISA level] [FILTER tests]): one run of a GoogleTest
+# program. Its results go to results/NAME.xml: runs of one program at the same time, each left to
+# choose a file name, can choose the same one.
+function(jiang_test_entry name program)
+  cmake_parse_arguments(ARG "" "LABEL;ISA;FILTER" "" ${ARGN})
+  set(filter)
+  if(ARG_FILTER)
+    set(filter "--gtest_filter=${ARG_FILTER}")
+  endif()
+  add_test(NAME ${name} COMMAND ${program} --gtest_brief=1
+                                "--gtest_output=xml:${CMAKE_BINARY_DIR}/results/${name}.xml" ${filter})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL})
+  if(ARG_ISA)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT JIANG_ISA=${ARG_ISA})
+  endif()
 endfunction()
