@@ -403,8 +403,8 @@ TEST_F(Quantizing, ImportanceIsUsedAndMustFit) {
   EXPECT_NE(other.error().message.find("another model"), std::string::npos);
 }
 
-// Hidden 256, so that all formats are there; activations whose columns move together, and matter
-// differently from matrix to matrix.
+// Columns 256, so that all formats are there; rows (and norms) few, since each is quantised in all
+// of them; activations whose columns move together, and matter differently from matrix to matrix.
 struct Measured {
   LooseTensors source;
   ImportanceMatrix matrix;
@@ -440,17 +440,17 @@ Measured measured_llama() {
     measured.matrix.columns[name] = columns;
     measured.matrix.products[name] = products;
   };
-  measured.source.add_random("model.norm.weight", {256});
-  measured.source.add_random("model.layers.0.input_layernorm.weight", {256});
-  measured.source.add_random("model.layers.0.post_attention_layernorm.weight", {256});
-  add("model.embed_tokens.weight", "token_embd.weight", 64);
-  add("model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight", 256);
-  add("model.layers.0.self_attn.k_proj.weight", "blk.0.attn_k.weight", 128);
-  add("model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight", 128);
-  add("model.layers.0.self_attn.o_proj.weight", "blk.0.attn_output.weight", 256);
-  add("model.layers.0.mlp.gate_proj.weight", "blk.0.ffn_gate.weight", 256);
-  add("model.layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight", 256);
-  add("model.layers.0.mlp.down_proj.weight", "blk.0.ffn_down.weight", 256);
+  measured.source.add_random("model.norm.weight", {16});
+  measured.source.add_random("model.layers.0.input_layernorm.weight", {16});
+  measured.source.add_random("model.layers.0.post_attention_layernorm.weight", {16});
+  add("model.embed_tokens.weight", "token_embd.weight", 8);
+  add("model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight", 16);
+  add("model.layers.0.self_attn.k_proj.weight", "blk.0.attn_k.weight", 8);
+  add("model.layers.0.self_attn.v_proj.weight", "blk.0.attn_v.weight", 8);
+  add("model.layers.0.self_attn.o_proj.weight", "blk.0.attn_output.weight", 16);
+  add("model.layers.0.mlp.gate_proj.weight", "blk.0.ffn_gate.weight", 16);
+  add("model.layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight", 16);
+  add("model.layers.0.mlp.down_proj.weight", "blk.0.ffn_down.weight", 16);
   measured.matrix.chunks = 1;
   return measured;
 }
