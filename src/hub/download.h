@@ -74,7 +74,7 @@ struct DownloadOptions {
   double backoff_seconds = 0.5;        // doubles up to 30 s, with jitter
   bool allow_plain_http = false;       // where the user's own setting says http://
   std::shared_ptr<RateLimiter> limiter = {};
-  std::function<bool()> cancelled = {};
+  std::function<bool()> cancelled = {};  // asked by every connection's thread
   std::function<void(const DownloadProgress&)> on_progress = {};  // several times a second
   // The .part file and its map, for someone who reads ahead of the end.
   std::function<void(const std::string& path, std::shared_ptr<ChunkMap> map)> on_start = {};

@@ -387,12 +387,12 @@ class Job {
         part = path;
         map = std::move(started);
       };
-      bool has_header = false;
+      std::atomic<bool> has_header = false;  // every connection asks
       auto fetched = fetch(*shard, nullptr, 0, [&] {
         if (!has_header && map && map->prefix() >= 8) {
           has_header = safetensors_header_is_there(part, map->prefix());
         }
-        return has_header;
+        return has_header.load();
       });
       on_part_ = {};
       if (fetched) {
