@@ -159,10 +159,10 @@ Result<std::unique_ptr<Engine>> ModelSuite::engine_for(std::vector<BenchCell>& c
     EngineOptions options = suite_engine_options(kv_type_);
     options.context = largest.context();
     options.max_sequences = largest.batch;
-    options.kv_tokens = int64_t{options.context} * largest.batch;
     if (largest.group == CellGroup::depth) {
       options.prefix_cache = true;  // a deep context is computed once and kept
-      options.kv_tokens += static_cast<int64_t>(cells.size()) * (largest.tokens + kDepthSlack);
+      options.kv_tokens = int64_t{options.context} * largest.batch +
+                          static_cast<int64_t>(cells.size()) * (largest.tokens + kDepthSlack);
     }
     auto engine = Engine::create(loaded_->model, pool, options);
     if (engine || engine.error().kind != ErrorKind::too_large) return engine;

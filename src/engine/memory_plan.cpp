@@ -104,7 +104,8 @@ Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options,
                 "a state pool of {} tokens cannot hold one sequence of {} tokens (the context)",
                 options.kv_tokens, least);
   }
-  const int64_t asked = options.kv_tokens > 0 ? options.kv_tokens : least * options.max_sequences;
+  const int64_t for_all = model.state_tokens(plan.context) * options.max_sequences;
+  const int64_t asked = options.kv_tokens > 0 ? options.kv_tokens : for_all;
   const uint64_t affordable = plan.budget > fixed ? (plan.budget - fixed) / token_bytes : 0;
   const int64_t needed = options.kv_tokens > 0 ? asked : least;
   if (affordable < static_cast<uint64_t>(needed)) {

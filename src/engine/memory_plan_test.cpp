@@ -43,6 +43,12 @@ TEST(MemoryPlan, StateForAllWhereItFitsAndForOneAtLeast) {
       plan_memory(model, {.max_sequences = 4, .memory_budget = fixed + 1000 * 4 - 1}, kPlenty));
 }
 
+TEST(MemoryPlan, StateForAllIsInWholeBlocksOfEach) {
+  const FakeModel model(97, 1000);
+  ASSERT_EQ(FakeStatePool::kBlock, 4);
+  EXPECT_EQ(plan_memory(model, {.context = 18, .max_sequences = 8}, kPlenty)->kv_tokens, 8 * 20);
+}
+
 TEST(MemoryPlan, WhatDoesNotFitIsRefusedWithBothNumbers) {
   FakeModel model;
   model.fake_weight_bytes = uint64_t{30} * 1000 * 1000 * 1000;

@@ -152,7 +152,8 @@ bool Scheduler::admit(Sequence& sequence) {
   const int32_t wanted = sequence.length() + 1;
   if (!running_.empty()) {
     // Some room to grow for those who run: or the newcomer is preempted as soon as it is admitted.
-    const int64_t headroom = n_running() * std::min<int64_t>(64, pool_.capacity_tokens() / 64);
+    int64_t headroom = 0;
+    for (const auto& other : running_) headroom += room_to_grow(*other);
     if (wanted - shared + headroom > pool_.free_tokens() + reclaimable_tokens()) return false;
   }
   if (!has_state) start_from(sequence, hit);
@@ -162,6 +163,13 @@ bool Scheduler::admit(Sequence& sequence) {
     return false;
   }
   return true;
+}
+
+// No more than its answer can need: or those whose contexts all fit would not all run.
+int64_t Scheduler::room_to_grow(const Sequence& sequence) const {
+  const int64_t ahead = std::min<int64_t>(
+      {64, pool_.capacity_tokens() / 64, int64_t{sequence.most_tokens} - sequence.length()});
+  return pool_.tokens_to_reserve(sequence.state, sequence.length() + static_cast<int32_t>(ahead));
 }
 
 PrefixCache::Hit Scheduler::find_prefix(const Sequence& sequence) {

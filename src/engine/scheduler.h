@@ -85,6 +85,7 @@ class Scheduler {
   void reserve_decodes();
   void admit_waiting();
   bool admit(Sequence& sequence);
+  int64_t room_to_grow(const Sequence& sequence) const;  // tokens of state, of who runs
   bool awaits_prefix(const Sequence& sequence) const;
   void share_prefill();
   PrefixCache::Hit find_prefix(const Sequence& sequence);

@@ -142,6 +142,25 @@ TEST(Scheduler, APromptIsAdmittedOnlyWithRoomForAllOfIt) {
   EXPECT_EQ(small.state, kNoState) << "nobody overtakes";
 }
 
+// Room to grow is kept for what an answer can still need, not for more: with a context's room for
+// each, all of them run.
+TEST(Scheduler, AllRunTogetherWhereEachHasRoomForItsContext) {
+  for (const int32_t context : {2, 18, 100, 513}) {
+    constexpr int32_t kSequences = 8;
+    SchedulerFixture f(FakeStatePool::whole_blocks(context) * kSequences,
+                       {.max_sequences = kSequences, .max_batch_tokens = 8 * 1024});
+    std::vector<Sequence*> all;
+    for (int32_t i = 0; i < kSequences; ++i) {
+      all.push_back(&f.add(std::max(1, context - 17), i));
+      all.back()->most_tokens = context;
+    }
+    EXPECT_EQ(f.step().size(), size_t{kSequences}) << context;
+    while (all.front()->length() < context) f.step();
+    EXPECT_EQ(f.scheduler.n_preemptions(), 0u) << context;
+    for (const Sequence* sequence : all) EXPECT_EQ(sequence->length(), context);
+  }
+}
+
 TEST(Scheduler, OutOfStateTheYoungestGoesBackAndTheOldestOn) {
   SchedulerFixture f(40, {.max_sequences = 3, .max_batch_tokens = 40, .prefix_cache = false});
   Sequence& oldest = f.add(8, 5);

@@ -33,6 +33,9 @@ class Decoder final : public Model {
   uint64_t state_bytes_per_token(KvType type) const override {
     return cache_shape(type).bytes_per_token();
   }
+  int64_t state_tokens(int32_t n_positions) const override {
+    return KvCache::whole_blocks(n_positions);
+  }
   size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const override;
   bool forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
 

@@ -26,6 +26,7 @@ class Encoder final : public Model {
                 config_.architecture);
   }
   uint64_t state_bytes_per_token(KvType) const override { return 0; }
+  int64_t state_tokens(int32_t) const override { return 0; }
   size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const override;
   bool forward(const Batch& batch, StatePool* pool, Workspace& work, TensorView out) const override;
 

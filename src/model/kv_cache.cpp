@@ -141,6 +141,15 @@ bool KvCache::reserve(StateId id, int32_t n_tokens) {
   return true;
 }
 
+int64_t KvCache::whole_blocks(int64_t n_tokens) {
+  return static_cast<int64_t>(blocks_for(n_tokens)) * kKvBlockTokens;
+}
+
+int64_t KvCache::tokens_to_reserve(StateId id, int32_t n_tokens) const {
+  const auto there = static_cast<int64_t>(state(id).blocks.size()) * kKvBlockTokens;
+  return std::max<int64_t>(0, whole_blocks(n_tokens) - there);
+}
+
 StateId KvCache::fork(StateId id, int32_t n_tokens) {
   JIANG_CHECK(n_tokens >= 0 && n_tokens <= state(id).length,
               "a fork takes positions that hold values");

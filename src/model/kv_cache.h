@@ -28,10 +28,13 @@ class KvCache final : public StatePool {
  public:
   static Result<std::unique_ptr<KvCache>> create(const KvCacheShape& shape,
                                                  int64_t capacity_tokens);
+  // The tokens of the blocks that hold n_tokens.
+  static int64_t whole_blocks(int64_t n_tokens);
 
   StateId create() override;
   void free(StateId state) override;
   bool reserve(StateId state, int32_t n_tokens) override;
+  int64_t tokens_to_reserve(StateId state, int32_t n_tokens) const override;
   StateId fork(StateId state, int32_t n_tokens) override;
   void trim(StateId state, int32_t n_tokens) override;
   int32_t length(StateId state) const override;

@@ -20,8 +20,13 @@ float& mark_of(KvCache& cache, StateId state, size_t block, int layer) {
 TEST(KvCache, ReserveTakesWholeBlocksAndFreeReturnsThem) {
   const auto cache = make_cache(4);
   const StateId state = cache->create();
+  EXPECT_EQ(cache->tokens_to_reserve(state, 33), 2 * kKvBlockTokens);
   EXPECT_TRUE(cache->reserve(state, 33));
   EXPECT_EQ(cache->free_tokens(), 2 * kKvBlockTokens);
+  EXPECT_EQ(cache->tokens_to_reserve(state, 1), 0);
+  EXPECT_EQ(cache->tokens_to_reserve(state, 65), kKvBlockTokens);
+  EXPECT_EQ(KvCache::whole_blocks(64), 64);
+  EXPECT_EQ(KvCache::whole_blocks(65), 96);
   EXPECT_TRUE(cache->reserve(state, 64));
   EXPECT_EQ(cache->free_tokens(), 2 * kKvBlockTokens);
   cache->free(state);

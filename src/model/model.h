@@ -88,6 +88,8 @@ class Model {
   virtual Result<std::unique_ptr<StatePool>> make_state_pool(
       const StatePoolOptions& options) const = 0;
   virtual uint64_t state_bytes_per_token(KvType type) const = 0;
+  // What a state of n_positions takes of a pool's tokens: whole blocks.
+  virtual int64_t state_tokens(int32_t n_positions) const = 0;
   // Arena bytes for batches of at most n_rows rows of which n_wanted are wanted.
   virtual size_t workspace_bytes(int32_t n_rows, int32_t n_wanted) const = 0;
 

@@ -21,6 +21,8 @@ class StatePool {
   // Makes room for positions [0, n_tokens); false, with nothing changed, if the pool is out of
   // memory. Blocks shared with another state and about to be written are copied first.
   virtual bool reserve(StateId state, int32_t n_tokens) = 0;
+  // What that takes of free_tokens(), but for the copies.
+  virtual int64_t tokens_to_reserve(StateId state, int32_t n_tokens) const = 0;
   // A new state whose first n_tokens positions are those of `state`; whole blocks are shared, at
   // most one is copied. kNoState if the pool is out of memory.
   virtual StateId fork(StateId state, int32_t n_tokens) = 0;

@@ -28,6 +28,10 @@ class FakeStatePool final : public StatePool {
  public:
   static constexpr int32_t kBlock = 4;
 
+  static int64_t whole_blocks(int32_t n_tokens) {
+    return (n_tokens + kBlock - 1) / kBlock * kBlock;
+  }
+
   explicit FakeStatePool(int64_t capacity_tokens)
       : references_(static_cast<size_t>((capacity_tokens + kBlock - 1) / kBlock)),
         values_(references_.size() * kBlock, -1) {}
@@ -54,6 +58,10 @@ class FakeStatePool final : public StatePool {
     }
     while (s.blocks.size() < wanted) s.blocks.push_back(take());
     return true;
+  }
+  int64_t tokens_to_reserve(StateId state, int32_t n_tokens) const override {
+    const auto there = static_cast<int64_t>(states_.at(state).blocks.size()) * kBlock;
+    return std::max<int64_t>(0, whole_blocks(n_tokens) - there);
   }
   StateId fork(StateId state, int32_t n_tokens) override {
     JIANG_CHECK(n_tokens <= at(state).length, "fork beyond the values");
@@ -191,6 +199,9 @@ class FakeModel final : public Model {
     return std::unique_ptr<StatePool>(std::make_unique<FakeStatePool>(options.capacity_tokens));
   }
   uint64_t state_bytes_per_token(KvType type) const override { return type == KvType::f32 ? 8 : 4; }
+  int64_t state_tokens(int32_t n_positions) const override {
+    return FakeStatePool::whole_blocks(n_positions);
+  }
   size_t workspace_bytes(int32_t, int32_t) const override { return 4096; }
 
   bool forward(const Batch& batch, StatePool* pool, Workspace&, TensorView out) const override {
