@@ -1,7 +1,9 @@
 #include "cli/bench_measure.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include "cli/interrupt.h"
@@ -99,17 +101,31 @@ Result<double> measure_decode(Engine& engine, const DecodeSizes& sizes, uint32_t
   const auto [batch, depth, n_decode] = sizes;
   const int32_t vocab = engine.model().config().vocab_size;
   std::vector<Stream> streams;
+  std::vector<double> submitted;  // seconds since the first
+  const auto start = std::chrono::steady_clock::now();
   for (int32_t i = 0; i < batch; ++i) {
+    submitted.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     TRY(Stream stream,
         submit_bench_request(engine,
                              bench_prompt(depth, vocab, salt + static_cast<uint32_t>(i) * 1000),
                              n_decode + 1));
     streams.push_back(std::move(stream));
   }
-  double seconds = 0;
-  for (Stream& stream : streams) {
-    TRY(const RequestStats stats, drain(stream, tick));
+  double seconds = 0, last_begin = 0, first_end = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < streams.size(); ++i) {
+    TRY(const RequestStats stats, drain(streams[i], tick));
     seconds = std::max(seconds, stats.decode_seconds);
+    const double begin = submitted[i] + stats.queue_seconds + stats.prefill_seconds;
+    last_begin = std::max(last_begin, begin);
+    first_end = std::min(first_end, begin + stats.decode_seconds);
+  }
+  // Answers that take turns each decode in a part of the time: their rates do not add up.
+  if (last_begin > first_end) {
+    return fail(ErrorKind::too_large,
+                "{} answers of {} tokens did not all decode at once: the engine has no room for "
+                "them; measure fewer, or a smaller context",
+                batch, depth + n_decode);
   }
   return batch * n_decode / seconds;
 }

@@ -62,8 +62,8 @@ using BenchTick = std::function<void()>;
 Result<RequestStats> run_bench_request(Engine& engine, std::vector<TokenId> prompt,
                                        int32_t max_tokens, const BenchTick& tick = {});
 
-// Tokens per second of `batch` answers of n_decode tokens each, decoded together. The first token
-// comes out of the prefill and is not counted.
+// Tokens per second of `batch` answers of n_decode tokens each, decoded together; an error where
+// the engine lets them take turns. The first token comes out of the prefill and is not counted.
 struct DecodeSizes {
   int32_t batch = 1;
   int32_t depth = 1;  // tokens of context before the first decoded one

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/support/fake_model.h"
+
 namespace jiang {
 namespace {
 
@@ -39,6 +41,23 @@ TEST(BenchMeasure, PromptsOfOneSaltBeginAlikeAndOthersDiffer) {
   EXPECT_TRUE(std::equal(shorter.begin(), shorter.end(), longer.begin()));
   EXPECT_NE(bench_prompt(16, 500, 2), shorter);
   for (const TokenId id : longer) EXPECT_TRUE(id >= 0 && id < 500);
+}
+
+TEST(BenchMeasure, AnswersDecodeTogetherOrAreNotMeasured) {
+  const auto model = std::make_shared<FakeModel>();
+  ThreadPool pool(1);
+  const DecodeSizes sizes{.batch = 8, .depth = 16, .n_decode = 16};
+  EngineOptions options{.context = 33, .max_sequences = 8, .prefix_cache = false};
+  const auto roomy = *Engine::create(model, pool, options);
+  EXPECT_TRUE(measure_decode(*roomy, sizes, 1, {}));
+  // The first may be alone in a step before the others came.
+  EXPECT_LE(roomy->stats().steps, 20u);
+
+  options.kv_tokens = 40;
+  const auto tight = *Engine::create(model, pool, options);
+  const auto in_turns = measure_decode(*tight, sizes, 1, {});
+  ASSERT_FALSE(in_turns);
+  EXPECT_EQ(in_turns.error().kind, ErrorKind::too_large);
 }
 
 TEST(BenchMeasure, PeakMemoryIsWhatTheSystemSays) {
