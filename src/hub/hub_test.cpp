@@ -233,6 +233,12 @@ TEST(Modelfile, RoundTripsAndNamesTheLineOfAnError) {
   EXPECT_THAT(error("FROM a\nSYSTEM \"\"\"x"), HasSubstr("not closed"));
   EXPECT_THAT(error("FROM a\nFROM b"), HasSubstr("second"));
   EXPECT_THAT(error("FROM a\nMESSAGE robot x"), HasSubstr("role"));
+  // What would be written so that it reads as something else.
+  for (const char* bad : {"FROM \" a\"", "FROM \"a \"", "FROM \"\"a\"\"",
+                          "FROM \"\"\"a\nSYSTEM b\"\"\"", "FROM \"\"\"a\x7f\"\"\""}) {
+    EXPECT_THAT(error(bad), HasSubstr("FROM begins or ends with a blank")) << bad;
+  }
+  EXPECT_THAT(error("FROM a\nPARAMETER top_k \" 1\""), HasSubstr("whole number"));
 }
 
 TEST(Modelfile, TomlSaysTheSame) {
@@ -244,6 +250,7 @@ TEST(Modelfile, TomlSaysTheSame) {
   EXPECT_EQ(parsed.settings.messages[0].second, "hi");
   EXPECT_THAT(parse_modelfile_toml("from = \"a\"\nsistem = \"s\"", "m.toml").error().message,
               HasSubstr("m.toml:2: no key 'sistem' of that kind; did you mean system"));
+  EXPECT_FALSE(parse_modelfile_toml("from = \"a\\nSYSTEM b\"", "m.toml"));
 }
 
 TEST(Catalogue, TheOneInTheRepositoryIsWhole) {

@@ -56,6 +56,21 @@ bool is_role(std::string_view role) {
   return role == "system" || role == "user" || role == "assistant";
 }
 
+// A name or path that one line holds as it is: unquoted, it must be read back the same.
+Status check_from(const std::string& from, std::string_view where) {
+  if (from.empty()) {
+    return fail(ErrorKind::invalid_argument, "{}: FROM is missing: the model to begin with", where);
+  }
+  const bool has_control = std::any_of(from.begin(), from.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (!has_control && from.front() != '"' && trim_ascii(from) == from) return ok();
+  return fail(ErrorKind::invalid_argument,
+              "{}: FROM begins or ends with a blank, begins with a quotation mark, or has a line "
+              "break in it; give a model's name, or another path to its file",
+              where);
+}
+
 // Instruction after instruction; `line` is where the current one begins.
 class Reader {
  public:
@@ -70,10 +85,7 @@ class Reader {
       TRY_STATUS(instruction(word));
       if (++n_instructions_ > kMaxEntries) return bad("has more than 1000 instructions");
     }
-    if (out_.from.empty()) {
-      return fail(ErrorKind::invalid_argument, "{}: FROM is missing: the model to begin with",
-                  where_);
-    }
+    TRY_STATUS(check_from(out_.from, where_));
     return std::move(out_);
   }
 
@@ -211,7 +223,9 @@ Status check_parameter(std::string_view name, std::string_view value) {
     const std::string text(value);
     char* end = nullptr;
     const double number = std::strtod(text.c_str(), &end);
-    const bool is_number = !text.empty() && end == text.c_str() + text.size();
+    // Blanks before a number, which strtod() skips, would not be read back.
+    const bool is_number = !text.empty() && static_cast<unsigned char>(text.front()) > ' ' &&
+                           end == text.c_str() + text.size();
     if (is_number && number >= row.low && number <= row.high &&
         (!row.is_whole || number == std::floor(number))) {
       return ok();
@@ -321,9 +335,7 @@ Result<Modelfile> parse_modelfile_toml(std::string_view text, std::string_view w
                   near ? fmt::format("; did you mean {}?", *near) : "");
     }
   }
-  if (out.from.empty()) {
-    return fail(ErrorKind::invalid_argument, "{}: from is missing: the model to begin with", where);
-  }
+  TRY_STATUS(check_from(out.from, where));
   TRY_STATUS(check_settings(out.settings));
   return out;
 }

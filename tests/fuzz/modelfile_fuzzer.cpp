@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     const std::string written = jiang::modelfile_text(*read);
     const auto again = jiang::parse_modelfile(written, "f");
-    if (!again || jiang::modelfile_text(*again) != written) std::abort();
+    if (!again || again->from != read->from || again->settings != read->settings) std::abort();
   }
   return 0;
 }
