@@ -123,9 +123,10 @@ Result<double> measure_decode(Engine& engine, const DecodeSizes& sizes, uint32_t
   // Answers that take turns each decode in a part of the time: their rates do not add up.
   if (last_begin > first_end) {
     return fail(ErrorKind::too_large,
-                "{} answers of {} tokens did not all decode at once: the engine has no room for "
-                "them; measure fewer, or a smaller context",
-                batch, depth + n_decode);
+                "{} answers of {} tokens did not all decode at once: there is no room for them "
+                "(measure fewer, or a smaller context), or the first was done before the last "
+                "began (measure longer ones)",
+                batch, n_decode);
   }
   return batch * n_decode / seconds;
 }

@@ -49,13 +49,17 @@ TEST(BenchMeasure, AnswersDecodeTogetherOrAreNotMeasured) {
   const DecodeSizes sizes{.batch = 8, .depth = 16, .n_decode = 16};
   EngineOptions options{.context = 33, .max_sequences = 8, .prefix_cache = false};
   const auto roomy = *Engine::create(model, pool, options);
-  EXPECT_TRUE(measure_decode(*roomy, sizes, 1, {}));
+  // It ticks when it waits: no step ends before all are submitted.
+  const BenchTick release = [&] { model->release(); };
+  model->hold();
+  EXPECT_TRUE(measure_decode(*roomy, sizes, 1, release));
   // The first may be alone in a step before the others came.
   EXPECT_LE(roomy->stats().steps, 20u);
 
   options.kv_tokens = 40;
   const auto tight = *Engine::create(model, pool, options);
-  const auto in_turns = measure_decode(*tight, sizes, 1, {});
+  model->hold();
+  const auto in_turns = measure_decode(*tight, sizes, 1, release);
   ASSERT_FALSE(in_turns);
   EXPECT_EQ(in_turns.error().kind, ErrorKind::too_large);
 }

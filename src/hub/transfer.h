@@ -1,7 +1,6 @@
 // Transfer: what all requests for one file have in common, whichever way its bytes come.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
