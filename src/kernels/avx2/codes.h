@@ -81,13 +81,13 @@ JIANG_INLINE __m256i unpack(const uint8_t* codes, int half) {
 }
 
 // Scales and minima of 8 rows of a block; kinds with one scale per 32 use [0] only.
-struct BlockScales {
+struct HalfScales {
   __m256 d[2];
   __m256 m[2];
 };
 
 template <Packed kind>
-JIANG_INLINE void load_scales(BlockScales& out, const uint8_t* header, int b, int half) {
+JIANG_INLINE void load_scales(HalfScales& out, const uint8_t* header, int b, int half) {
   constexpr Scales scales = scales_of(kind);
   const int f16_at = half * 16, u8_at = half * 8;
   if constexpr (scales == Scales::f16) out.d[0] = load_f16(header + b * 32 + f16_at);

@@ -157,7 +157,7 @@ template <Packed kind, int n, int... i>
 JIANG_INLINE void multiply_block(float (*acc)[8], const uint8_t* codes, const uint8_t* header,
                                  int b, const ActivationBlock* x, Indices<i...> all) {
   constexpr Scales form = scales_of(kind);
-  BlockScales scales[2];
+  HalfScales scales[2];
   __m256i sums[2 * n];
   if constexpr (form == Scales::k16 || form == Scales::k16_min) {
     constexpr bool has_min = form == Scales::k16_min;
