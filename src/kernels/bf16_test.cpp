@@ -57,8 +57,8 @@ class Bf16 : public ::testing::TestWithParam<Level> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Levels, Bf16,
-                         ::testing::Values(Level::scalar, Level::avx2, Level::avx512,
-                                           Level::avx512_vnni, Level::amx));
+                         ::testing::Values(Level::scalar, Level::avx2, Level::avx_vnni,
+                                           Level::avx512, Level::avx512_vnni, Level::amx));
 
 constexpr PackBf16Tile Bf16Table::*kPacks[] = {&Bf16Table::left_along, &Bf16Table::left_across,
                                                &Bf16Table::right_along, &Bf16Table::right_across};

@@ -47,7 +47,8 @@ class Rows : public ::testing::TestWithParam<Level> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Levels, Rows,
-                         ::testing::Values(Level::avx2, Level::avx512, Level::avx512_vnni));
+                         ::testing::Values(Level::avx2, Level::avx_vnni, Level::avx512,
+                                           Level::avx512_vnni));
 
 // One operation is good to 2^-24; a vector exp to 2 ulp, and sums of n terms to n / 8 roundings in
 // lanes.

@@ -15,6 +15,7 @@ namespace jiang::kernels {
 extern const Table kScalar;
 #if defined(__x86_64__)
 extern const Table kAvx2;
+extern const Table kAvxVnni;
 extern const Table kAvx512;
 extern const Table kAvx512Vnni;
 extern const Table kAmx;
@@ -26,9 +27,10 @@ namespace {
 
 // What each level adds, by Level.
 #if defined(__x86_64__)
-const Table* const kTables[kLevelCount] = {&kScalar, &kAvx2, &kAvx512, &kAvx512Vnni, &kAmx};
-const RowTable* const kRowTables[kLevelCount] = {&kScalarRows, &kAvx2Rows, &kAvx512Rows, nullptr,
-                                                 nullptr};
+const Table* const kTables[kLevelCount] = {&kScalar, &kAvx2,       &kAvxVnni,
+                                           &kAvx512, &kAvx512Vnni, &kAmx};
+const RowTable* const kRowTables[kLevelCount] = {&kScalarRows, &kAvx2Rows, nullptr,
+                                                 &kAvx512Rows, nullptr,    nullptr};
 #else
 const Table* const kTables[kLevelCount] = {&kScalar};
 const RowTable* const kRowTables[kLevelCount] = {&kScalarRows};
@@ -43,29 +45,36 @@ bool may_use_tiles() {
 }
 #endif
 
-// The highest level whose instructions the CPU has and whose registers the system saves.
-Level cpu_level() {
+// The levels whose instructions the CPU has and whose registers the system saves, as bits by Level.
+unsigned cpu_levels() {
+  const auto bit = [](Level level) { return 1u << static_cast<int>(level); };
+  unsigned found = bit(Level::scalar);
 #if defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return Level::scalar;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return found;
   const bool has_osxsave = c >> 27 & 1;
   const bool has_fma = c >> 12 & 1, has_avx = c >> 28 & 1, has_f16c = c >> 29 & 1;
-  if (!has_osxsave || !has_avx || !has_fma || !has_f16c) return Level::scalar;
+  if (!has_osxsave || !has_avx || !has_fma || !has_f16c) return found;
   unsigned xcr0 = 0, xcr0_high = 0;
   __asm__("xgetbv" : "=a"(xcr0), "=d"(xcr0_high) : "c"(0));
-  if ((xcr0 & 0x6) != 0x6) return Level::scalar;  // xmm and ymm state
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return Level::scalar;
-  if (!(b >> 5 & 1)) return Level::scalar;  // AVX2
+  if ((xcr0 & 0x6) != 0x6) return found;  // xmm and ymm state
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
+  if (!(b >> 5 & 1)) return found;  // AVX2
+  found |= bit(Level::avx2);
+  unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0;  // subleaf 1, if there is one
+  if (a >= 1 && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && (a1 >> 4 & 1))
+    found |= bit(Level::avx_vnni);
   const bool has_avx512 =
       (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);  // F DQ BW VL
-  if (!has_avx512 || (xcr0 & 0xe6) != 0xe6) return Level::avx2;          // opmask and zmm state
-  if (!(c >> 11 & 1)) return Level::avx512;
+  if (!has_avx512 || (xcr0 & 0xe6) != 0xe6) return found;                // opmask and zmm state
+  found |= bit(Level::avx512);
+  if (!(c >> 11 & 1)) return found;
+  found |= bit(Level::avx512_vnni);
   const bool has_amx =
       (d >> 24 & 1) && (d >> 25 & 1) && (xcr0 >> 17 & 3) == 3;  // TILE, INT8; state
-  return has_amx && may_use_tiles() ? Level::amx : Level::avx512_vnni;
-#else
-  return Level::scalar;
+  if (has_amx && may_use_tiles()) found |= bit(Level::amx);
 #endif
+  return found;
 }
 
 void overlay(Table& table, const Table& level) {
@@ -101,41 +110,51 @@ void overlay(RowTable& rows, const RowTable& level) {
 struct Choice {
   Table tables[kLevelCount];
   RowTable row_tables[kLevelCount];
+  unsigned found = 0;  // cpu_levels()
   Level best = Level::scalar;
   Level chosen = Level::scalar;
   char error[160] = "";
 
   Choice() {
-    best = cpu_level();
+    found = cpu_levels();
     Table table = kScalar;
     RowTable rows = kScalarRows;
     for (int i = 0; i < kLevelCount; ++i) {
-      if (i <= static_cast<int>(best)) {
-        if (kTables[i]) overlay(table, *kTables[i]);
-        if (kRowTables[i]) overlay(rows, *kRowTables[i]);
-      }
+      const auto level = static_cast<Level>(i);
       tables[i] = table;
       row_tables[i] = rows;
+      if (!has(level)) continue;
+      best = level;
+      if (kTables[i]) overlay(tables[i], *kTables[i]);
+      if (kRowTables[i]) overlay(row_tables[i], *kRowTables[i]);
+      if (level == Level::avx_vnni) continue;  // what AVX-512 has is not built on it
+      table = tables[i];
+      rows = row_tables[i];
     }
     chosen = best;
     const char* wanted = getenv("JIANG_ISA");
     if (wanted && *wanted) lower_to(wanted);
   }
 
+  bool has(Level level) const { return found >> static_cast<int>(level) & 1; }
+
   void lower_to(const char* wanted) {
     Level level = Level::scalar;
     if (strcmp(wanted, "avx2") == 0) {
       level = Level::avx2;
+    } else if (strcmp(wanted, "avxvnni") == 0) {
+      level = Level::avx_vnni;
     } else if (strcmp(wanted, "avx512") == 0) {
       level = best >= Level::avx512_vnni ? Level::avx512_vnni : Level::avx512;
     } else if (strcmp(wanted, "amx") == 0) {
       level = Level::amx;
     } else if (strcmp(wanted, "scalar") != 0) {
       snprintf(error, sizeof error,
-               "JIANG_ISA=%.40s: no such level; it is scalar, avx2, avx512 or amx", wanted);
+               "JIANG_ISA=%.40s: no such level; it is scalar, avx2, avxvnni, avx512 or amx",
+               wanted);
       return;
     }
-    if (level > best) {
+    if (!has(level)) {
       snprintf(error, sizeof error,
                "JIANG_ISA=%s: this CPU has no such instructions; its best level is %s", wanted,
                level_name(best));
@@ -158,16 +177,17 @@ Level level() { return choice().chosen; }
 const char* isa_error() { return choice().error[0] ? choice().error : nullptr; }
 
 const char* level_name(Level level) {
-  static const char* const names[kLevelCount] = {"scalar", "avx2", "avx512", "avx512", "amx"};
+  static const char* const names[kLevelCount] = {"scalar", "avx2",   "avxvnni",
+                                                 "avx512", "avx512", "amx"};
   return names[static_cast<int>(level)];
 }
 
 const Table* table_of(Level level) {
-  return level <= choice().best ? &choice().tables[static_cast<int>(level)] : nullptr;
+  return choice().has(level) ? &choice().tables[static_cast<int>(level)] : nullptr;
 }
 
 const RowTable* row_table_of(Level level) {
-  return level <= choice().best ? &choice().row_tables[static_cast<int>(level)] : nullptr;
+  return choice().has(level) ? &choice().row_tables[static_cast<int>(level)] : nullptr;
 }
 
 }  // namespace jiang::kernels

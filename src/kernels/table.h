@@ -1,6 +1,6 @@
 // The kernels of one ISA level, as function pointers. table() is the best that this CPU can run:
-// scalar <- avx2 <- avx512 <- avx512_vnni <- amx, each overlaying the entries that it has.
-// JIANG_ISA=scalar|avx2|avx512|amx lowers it.
+// scalar <- avx2 <- avx512 <- avx512_vnni <- amx, each overlaying the entries that it has; avx_vnni
+// overlays avx2 and nothing overlays it. JIANG_ISA=scalar|avx2|avxvnni|avx512|amx lowers it.
 //
 // Contract of a kernel: raw pointers and sizes, no allocation, no threads, no errors; it asserts
 // its preconditions. Files in an ISA folder include <immintrin.h>, C headers, this and other plain
@@ -56,17 +56,18 @@ struct Table {
 enum class Level : uint8_t {
   scalar,
   avx2,         // AVX2 FMA F16C: Haswell 2013, Zen 2017
-  avx512,       // + AVX-512 F BW VL DQ: Skylake-X 2017
+  avx_vnni,     // + AVX-VNNI: Alder Lake 2021; a CPU with AVX-512 may lack it
+  avx512,       // avx2 + AVX-512 F BW VL DQ: Skylake-X 2017
   avx512_vnni,  // + VNNI: Cascade Lake 2019, Ice Lake 2019, Zen 4 2022
   amx,          // + AMX-INT8 of Linux 5.16: Sapphire Rapids 2023
 };
-constexpr int kLevelCount = 5;
+constexpr int kLevelCount = 6;
 
 // Chosen once, at the first call: the CPU's best, lowered by JIANG_ISA.
 const Table& table();
 const RowTable& row_table();
 Level level();
-// "scalar", "avx2", "avx512" or "amx", as JIANG_ISA spells it.
+// "scalar", "avx2", "avxvnni", "avx512" or "amx", as JIANG_ISA spells it.
 const char* level_name(Level level);
 // What is wrong with JIANG_ISA, as a sentence for main to print, or nullptr. With an error the
 // table is the CPU's best.

@@ -6,163 +6,41 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "kernels/matmul_cases.h"
+
 namespace jiang::kernels {
 namespace {
-
-constexpr int64_t kGap = 3;  // floats between rows of the output, which nobody may touch
-
-struct AlignedBytes {
-  explicit AlignedBytes(size_t n)
-      : data(static_cast<uint8_t*>(std::aligned_alloc(64, (n + 63) / 64 * 64)), std::free) {
-    std::memset(data.get(), 0, (n + 63) / 64 * 64);
-  }
-  std::unique_ptr<uint8_t, void (*)(void*)> data;
-};
-
-enum class ScaleKind { ordinary, extreme };
-
-// A 16-bit scale: an ordinary number, or any bits at all (infinities, NaNs, denormals).
-uint16_t random_scale(std::mt19937& random, ScaleKind kind, bool is_bf16) {
-  const uint32_t r = random();
-  if (kind == ScaleKind::extreme && r % 4 == 0) return static_cast<uint16_t>(r >> 8);
-  const uint32_t exponent = is_bf16 ? 115 + (r >> 20 & 7) : 5 + (r >> 20 & 7);
-  return static_cast<uint16_t>((r & 0x8000) | exponent << (is_bf16 ? 7 : 10) |
-                               (r & (is_bf16 ? 0x7f : 0x3ff)));
-}
-
-// Largest code of the 8-bit layouts, as packed.h promises.
-int code_limit(Packed kind) {
-  return kind == Packed::q5_1 || kind == Packed::q5_k ? 31
-         : kind == Packed::q3_k                       ? 63
-         : kind == Packed::q2_k                       ? 3
-                                                      : 255;
-}
-
-AlignedBytes random_panels(Packed kind, int64_t n_panels, int64_t cols, ScaleKind scale_kind,
-                           std::mt19937& random) {
-  AlignedBytes bytes(static_cast<size_t>(n_panels * panel_bytes(kind, cols)));
-  uint8_t* at = bytes.data.get();
-  const auto put_scales = [&](uint8_t* to, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) {
-      const uint16_t scale = random_scale(random, scale_kind, kind == Packed::mxfp4);
-      std::memcpy(to + 2 * i, &scale, 2);
-    }
-  };
-  if (is_float_kind(kind)) {
-    for (int64_t i = 0; i < n_panels * cols * 16; ++i) {
-      const float value = std::normal_distribution<float>()(random);
-      uint32_t bits;
-      std::memcpy(&bits, &value, 4);
-      const auto half = kind == Packed::bf16 ? static_cast<uint16_t>(bits >> 16)
-                                             : random_scale(random, ScaleKind::ordinary, false);
-      if (kind == Packed::f32) std::memcpy(at + 4 * i, &value, 4);
-      if (kind != Packed::f32) std::memcpy(at + 2 * i, &half, 2);
-    }
-    return bytes;
-  }
-  const Scales scales = scales_of(kind);
-  for (int64_t p = 0; p < n_panels; ++p) {
-    for (int64_t left = cols / kBlock; left > 0; left -= kGroupBlocks) {
-      const int64_t n = std::min<int64_t>(left, kGroupBlocks);
-      const int64_t header = header_bytes(scales, n), codes = n * code_lines(kind) * kLineBytes;
-      for (int64_t i = 0; i < header; ++i) at[i] = static_cast<uint8_t>(random());
-      const bool per_block =
-          scales == Scales::f16 || scales == Scales::bf16 || scales == Scales::f16_min;
-      const bool has_min = scales == Scales::k32_min || scales == Scales::k16_min;
-      put_scales(at, per_block ? header / 2 : has_min ? 32 : 16);
-      for (int64_t i = 0; i < codes; ++i)
-        at[header + i] = static_cast<uint8_t>(random() & static_cast<uint32_t>(code_limit(kind)));
-      at += header + codes;
-    }
-  }
-  return bytes;
-}
-
-// (rows, cols), blocks in the layout of tiles of n rows. Large: every int8 is +-127.
-AlignedBytes random_activations(Packed kind, int64_t n, int64_t cols, std::mt19937& random) {
-  const bool is_float = is_float_kind(kind);
-  AlignedBytes bytes(static_cast<size_t>(n * cols) * (is_float ? 4 : 2));
-  std::normal_distribution<float> normal;
-  std::vector<float> x(static_cast<size_t>(cols));
-  for (int64_t t = 0; t < n; ++t) {
-    for (float& value : x) value = t % 3 == 2 ? (random() % 2 ? 1.0f : -1.0f) : normal(random);
-    if (is_float) {
-      for (int64_t k = 0; k < cols; ++k)
-        std::memcpy(bytes.data.get() + (k * n + t) * 4, &x[static_cast<size_t>(k)], 4);
-    } else {
-      table_of(Level::scalar)
-          ->quantize(reinterpret_cast<ActivationBlock*>(bytes.data.get()) + t, n, x.data(), cols);
-    }
-  }
-  return bytes;
-}
-
-std::vector<float> run(MatmulKernel kernel, Packed kind, const AlignedBytes& panels,
-                       const AlignedBytes& x, int64_t rows, int64_t cols, int n_tokens,
-                       int64_t slice) {
-  std::vector<float> out(static_cast<size_t>(n_tokens * (rows + kGap)), -7.0f);
-  for (int64_t k = 0; k < cols; k += slice) {
-    const int64_t x_at = is_float_kind(kind) ? k * n_tokens * 4 : k / kBlock * n_tokens * 64;
-    const MatmulTile tile = {
-        .out = out.data(),
-        .out_stride = rows + kGap,
-        .x = x.data.get() + x_at,
-        .panels = panels.data.get() + panel_bytes(kind, k),
-        .panel_bytes = panel_bytes(kind, cols),
-        .cols = std::min(slice, cols - k),
-        .n_rows = rows,
-        .n_tokens = n_tokens,
-        .resume = k > 0,
-    };
-    kernel(&tile);
-  }
-  return out;
-}
-
-// The same bits, or both NaN (which NaN it is differs between instructions).
-void expect_same(const std::vector<float>& a, const std::vector<float>& b,
-                 const std::string& what) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
-    ASSERT_EQ(std::memcmp(&a[i], &b[i], 4), 0)
-        << what << ": element " << i << ": " << a[i] << " and " << b[i];
-  }
-}
 
 class MatmulKernelOf : public testing::TestWithParam<int> {
  protected:
   Packed kind() const { return static_cast<Packed>(GetParam()); }
   MatmulKernel kernel(Level level) const { return table_of(level)->matmul[GetParam()]; }
-  bool has_whole_groups() const {
-    const Scales scales = scales_of(kind());
-    return scales >= Scales::k32;
-  }
+  int64_t cols_of(int64_t blocks) const { return kernels::cols_of(kind(), blocks); }
 };
 
-const Level kLevels[] = {Level::avx2, Level::avx512, Level::avx512_vnni, Level::amx};
+const Level kLevels[] = {Level::avx2, Level::avx_vnni, Level::avx512, Level::avx512_vnni,
+                         Level::amx};
 
 TEST_P(MatmulKernelOf, IntegerKindsGiveTheSameBitsAtEveryLevel) {
   if (is_float_kind(kind())) return;
   std::mt19937 random(7);
   for (const int64_t rows : {1, 7, 8, 9, 15, 16, 17, 33, 64, 71}) {
     for (const int64_t blocks : {1, 2, 3, 8, 9, 16, 23}) {
-      const int64_t cols = has_whole_groups() ? (blocks + 7) / 8 * 256 : blocks * kBlock;
+      const int64_t cols = cols_of(blocks);
       const int n_tokens = 1 + static_cast<int>(random() % kTileTokens);
       const ScaleKind scale_kind = random() % 2 ? ScaleKind::ordinary : ScaleKind::extreme;
       const AlignedBytes panels = random_panels(kind(), (rows + 15) / 16, cols, scale_kind, random);
       const AlignedBytes x = random_activations(kind(), n_tokens, cols, random);
       const std::vector<float> expected =
-          run(kernel(Level::scalar), kind(), panels, x, rows, cols, n_tokens, cols);
+          run_matmul(kernel(Level::scalar), kind(), panels, x, rows, cols, n_tokens, cols);
       for (const Level level : kLevels) {
         if (!table_of(level)) continue;
-        expect_same(expected, run(kernel(level), kind(), panels, x, rows, cols, n_tokens, cols),
+        expect_same(expected,
+                    run_matmul(kernel(level), kind(), panels, x, rows, cols, n_tokens, cols),
                     std::to_string(rows) + "x" + std::to_string(cols) + ", level " +
                         std::to_string(int(level)));
       }
@@ -178,7 +56,7 @@ TEST_P(MatmulKernelOf, SeveralTilesOfTokensGiveTheBitsOfEachAlone) {
     if (!matmul_tiles) continue;
     for (const int64_t rows : {5, 16, 17, 64, 71, 140}) {
       for (const int64_t blocks : {1, 2, 5, 8, 9, 23}) {
-        const int64_t cols = has_whole_groups() ? (blocks + 7) / 8 * 256 : blocks * kBlock;
+        const int64_t cols = cols_of(blocks);
         const ScaleKind scale_kind = random() % 2 ? ScaleKind::ordinary : ScaleKind::extreme;
         const AlignedBytes panels =
             random_panels(kind(), (rows + 15) / 16, cols, scale_kind, random);
@@ -191,7 +69,7 @@ TEST_P(MatmulKernelOf, SeveralTilesOfTokensGiveTheBitsOfEachAlone) {
           std::memcpy(x.data.get() + i * tile_bytes, one.data.get(),
                       static_cast<size_t>(tile_bytes));
           const auto out =
-              run(kernel(Level::scalar), kind(), panels, one, rows, cols, kTileTokens, cols);
+              run_matmul(kernel(Level::scalar), kind(), panels, one, rows, cols, kTileTokens, cols);
           expected.insert(expected.end(), out.begin(), out.end());
         }
         std::vector<float> out(expected.size(), -7.0f);
@@ -235,12 +113,12 @@ TEST_P(MatmulKernelOf, FloatKindsAgreeWithinTheirRounding) {
           random_panels(kind(), (rows + 15) / 16, cols, ScaleKind::ordinary, random);
       const AlignedBytes x = random_activations(kind(), n_tokens, cols, random);
       const std::vector<float> expected =
-          run(kernel(Level::scalar), kind(), panels, x, rows, cols, n_tokens, cols);
+          run_matmul(kernel(Level::scalar), kind(), panels, x, rows, cols, n_tokens, cols);
       std::vector<float> first;  // of the levels with fma, which must agree to the bit
       for (const Level level : kLevels) {
         if (!table_of(level)) continue;
         const std::vector<float> out =
-            run(kernel(level), kind(), panels, x, rows, cols, n_tokens, cols);
+            run_matmul(kernel(level), kind(), panels, x, rows, cols, n_tokens, cols);
         for (size_t i = 0; i < out.size(); ++i) {
           // |w| < 2^5 and |x| < 6 here.
           ASSERT_NEAR(out[i], expected[i], 2 * 6e-8 * static_cast<double>(cols * cols) * 4)
@@ -264,8 +142,9 @@ TEST_P(MatmulKernelOf, SlicesAndBatchesDoNotChangeABit) {
       const Table* table = table_of(static_cast<Level>(level));
       if (!table || (level == 0 && n_tokens % 5 != 0)) continue;
       const MatmulKernel matmul = table->matmul[GetParam()];
-      const std::vector<float> whole = run(matmul, kind(), panels, x, rows, cols, n_tokens, cols);
-      expect_same(whole, run(matmul, kind(), panels, x, rows, cols, n_tokens, 256),
+      const std::vector<float> whole =
+          run_matmul(matmul, kind(), panels, x, rows, cols, n_tokens, cols);
+      expect_same(whole, run_matmul(matmul, kind(), panels, x, rows, cols, n_tokens, 256),
                   "slices of 256");
       // One token at a time: element t of each (.., n_tokens) of x.
       const size_t unit = is_float_kind(kind()) ? 4 : 64, n = static_cast<size_t>(n_tokens);
@@ -275,7 +154,8 @@ TEST_P(MatmulKernelOf, SlicesAndBatchesDoNotChangeABit) {
         for (size_t u = 0; u < units; ++u) {
           std::memcpy(one.data.get() + u * unit, x.data.get() + (u * n + t) * unit, unit);
         }
-        const std::vector<float> alone = run(matmul, kind(), panels, one, rows, cols, 1, cols);
+        const std::vector<float> alone =
+            run_matmul(matmul, kind(), panels, one, rows, cols, 1, cols);
         const auto row = whole.begin() + static_cast<int64_t>(t) * (rows + kGap);
         expect_same({row, row + rows + kGap}, alone,
                     "token " + std::to_string(t) + " of " + std::to_string(n_tokens));
@@ -284,11 +164,8 @@ TEST_P(MatmulKernelOf, SlicesAndBatchesDoNotChangeABit) {
   }
 }
 
-const char* const kNames[kPackedCount] = {"f32",    "f16",   "bf16", "q4_0",   "q4_1",
-                                          "iq4_nl", "mxfp4", "q4_k", "iq4_xs", "q6_k",
-                                          "q8_0",   "q5_1",  "q5_k", "q3_k",   "q2_k"};
 INSTANTIATE_TEST_SUITE_P(EveryLayout, MatmulKernelOf, testing::Range(0, kPackedCount),
-                         [](const auto& kind) { return std::string(kNames[kind.param]); });
+                         [](const auto& kind) { return std::string(kPackedNames[kind.param]); });
 
 TEST(Quantize, GivesTheSameBytesAtEveryLevel) {
   std::mt19937 random(10);
@@ -341,6 +218,13 @@ TEST(Levels, ScalarIsCompleteAndEveryLevelInherits) {
     for (const MatmulKernel kernel : table->matmul) EXPECT_NE(kernel, nullptr);
   }
   EXPECT_NE(table_of(Level::scalar), nullptr);
+}
+
+TEST(Levels, WhatAvx512HasIsNotBuiltOnAvxVnni) {
+  const Table *avx2 = table_of(Level::avx2), *avx512 = table_of(Level::avx512);
+  if (!avx512) GTEST_SKIP() << "this CPU has no avx512";
+  constexpr int q4_0 = static_cast<int>(Packed::q4_0);
+  EXPECT_EQ(avx512->matmul[q4_0], avx2->matmul[q4_0]);
 }
 
 // ctest runs this program once for every value of JIANG_ISA.

@@ -12,7 +12,7 @@ const TrainingTable* training_table_of(Level level) {
   if (!table_of(level)) return nullptr;
 #if defined(__x86_64__)
   if (level >= Level::avx512) return &kAvx512Training;
-  if (level == Level::avx2) return &kAvx2Training;
+  if (level >= Level::avx2) return &kAvx2Training;
 #endif
   return &kScalarTraining;
 }

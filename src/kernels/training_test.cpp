@@ -43,8 +43,8 @@ class Training : public ::testing::TestWithParam<Level> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Levels, Training,
-                         ::testing::Values(Level::scalar, Level::avx2, Level::avx512,
-                                           Level::avx512_vnni));
+                         ::testing::Values(Level::scalar, Level::avx2, Level::avx_vnni,
+                                           Level::avx512, Level::avx512_vnni));
 
 // Every number of rows and columns of a tile, unpacked and transposed operands, sums in slices.
 TEST_P(Training, GemmPanelsAgreeWithPlainSumsForEveryTail) {

@@ -13,7 +13,7 @@ STORY = ["-p", "Once upon a time", "--raw", "--temp", "0", "-n", "200"]
 
 def levels():
     found = json.loads(jiang("doctor", "--json").stdout)["isa"]["found"]
-    return [level for level in ("scalar", "avx2", "avx512", "amx") if level in found]
+    return [level for level in ("scalar", "avx2", "avxvnni", "avx512", "amx") if level in found]
 
 
 class Formats(Case):

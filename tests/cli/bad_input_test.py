@@ -1,4 +1,5 @@
 """Whatever the outside world does: one sentence, exit code 1 or 2, nothing half-written."""
+import json
 import os
 import shutil
 import signal
@@ -32,6 +33,8 @@ class Arguments(Case):
         self.refused("bench", model, "/no/such.gguf", "--suite", "--out", scratch, says="/no/such.gguf")
         self.refused("bench", model, "--suite", "--out", os.path.join(model, "x"), says="--out")
         self.refused("run", model, "-p", "x", env={"JIANG_ISA": "sse9"}, code=2, says="sse9")
+        if "avxvnni" not in json.loads(jiang("doctor", "--json").stdout)["isa"]["found"]:
+            self.refused("run", model, "-p", "x", env={"JIANG_ISA": "avxvnni"}, code=2, says="no such instructions")
 
     def test_no_model_is_one_helpful_sentence(self):
         # A binary alone, without the models that lie beside its sources.
