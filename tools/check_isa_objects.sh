@@ -42,7 +42,7 @@ found=$(integer_spills "$objects/avxvnni/matmul.cpp.o" "$hot_integer")
 if [ -n "$found" ]; then echo "avxvnni/matmul.cpp.o:"; echo "$found"; bad=1; fi
 
 for object in "$objects"/{avx2,avxvnni}/*.o; do
-  found=$(objdump -d "$object" | grep -cP '^ *[0-9a-f]+:\t62 ' || true)
+  found=$(objdump -d "$object" | grep -cP '^ *[0-9a-f]+:\t62 [0-9a-f ]+\t' || true)
   if [ "$found" != 0 ]; then echo "$object: $found EVEX instructions"; bad=1; fi
 done
 
