@@ -186,6 +186,8 @@ class SpecTokenizer final : public Tokenizer {
   }
 
  private:
+  static constexpr TokenId kLookAhead = 8;  // lookups under way while one is made
+
   TokenKind kind(TokenId id) const { return spec_.kinds[static_cast<size_t>(id)]; }
   static std::optional<TokenId> optional_id(TokenId id) {
     return id == kNoToken ? std::nullopt : std::optional<TokenId>(id);
@@ -274,13 +276,20 @@ class SpecTokenizer final : public Tokenizer {
     return ok();
   }
 
+  // Found by its bytes; of added tokens those are too that no piece equals.
+  bool is_indexed(TokenId id) const {
+    return !is_literal_[static_cast<size_t>(id)] && !is_special(id) &&
+           !vocabulary_.piece(id).empty();
+  }
+
   Status index(std::string_view where) {
     vocabulary_ = Vocabulary(std::move(spec_.pieces));
     is_literal_.resize(static_cast<size_t>(vocabulary_.size()));
     for (const AddedToken& token : spec_.added) is_literal_[static_cast<size_t>(token.id)] = true;
     for (TokenId id = 0; id < vocabulary_.size(); ++id) {
-      if (is_literal_[static_cast<size_t>(id)] || is_special(id) || vocabulary_.piece(id).empty())
-        continue;
+      if (vocabulary_.contains(id + kLookAhead))
+        vocabulary_.prefetch(vocabulary_.piece(id + kLookAhead));
+      if (!is_indexed(id)) continue;
       const TokenId twin = vocabulary_.index(id);
       if (twin != kNoToken) {
         return fail(ErrorKind::bad_file, "{}: tokens {} and {} have the same text \"{}\"", where,
@@ -300,11 +309,18 @@ class SpecTokenizer final : public Tokenizer {
     return ok();
   }
 
-  TokenId find_any(const std::string& bytes) const {
+  TokenId find_any(std::string_view bytes) const {
     const TokenId id = vocabulary_.find(bytes);
     if (id != kNoToken) return id;
-    const auto special = added_ids_.find(bytes);
+    const auto special = added_ids_.find(std::string(bytes));
     return special == added_ids_.end() ? kNoToken : special->second;
+  }
+
+  // find_any(), by one comparison where it is `guess`.
+  TokenId find_result(std::string_view bytes, TokenId guess) const {
+    const bool is_found =
+        vocabulary_.contains(guess) && is_indexed(guess) && vocabulary_.piece(guess) == bytes;
+    return is_found ? guess : find_any(bytes);
   }
 
   Status make_model(std::string_view where) {
@@ -349,11 +365,18 @@ class SpecTokenizer final : public Tokenizer {
   Result<std::vector<Merge>> resolve_merges(std::string_view where) const {
     std::vector<Merge> merges;
     merges.reserve(spec_.merges.size());
+    TokenId guess = kNoToken;  // vocabularies list what merges make in the merges' order
     for (size_t i = 0; i < spec_.merges.size(); ++i) {
-      const auto& text = spec_.merges[i];
-      const std::string left = text.joined.substr(0, text.left_bytes);
-      const std::string right = text.joined.substr(text.left_bytes);
-      const Merge merge{find_any(left), find_any(right), find_any(text.joined)};
+      if (i + kLookAhead < spec_.merges.size()) {
+        const auto& later = spec_.merges[i + kLookAhead];
+        vocabulary_.prefetch(std::string_view(later.joined).substr(0, later.left_bytes));
+        vocabulary_.prefetch(std::string_view(later.joined).substr(later.left_bytes));
+      }
+      const std::string_view joined = spec_.merges[i].joined;
+      const std::string_view left = joined.substr(0, spec_.merges[i].left_bytes);
+      const std::string_view right = joined.substr(left.size());
+      const Merge merge{find_any(left), find_any(right), find_result(joined, guess)};
+      guess = merge.result + 1;
       if (merge.left == kNoToken || merge.right == kNoToken || merge.result == kNoToken) {
         return fail(
             ErrorKind::bad_file,
@@ -403,6 +426,14 @@ class SpecTokenizer final : public Tokenizer {
 };
 
 }  // namespace
+
+TokenizerSpec::MergeText byte_merge(std::string_view left, std::string_view right) {
+  TokenizerSpec::MergeText merge;
+  append_piece_bytes(merge.joined, left);
+  merge.left_bytes = merge.joined.size();
+  append_piece_bytes(merge.joined, right);
+  return merge;
+}
 
 Result<std::shared_ptr<const Tokenizer>> build_tokenizer(TokenizerSpec spec,
                                                          std::string_view where) {

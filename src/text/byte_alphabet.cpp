@@ -31,6 +31,32 @@ constexpr Alphabet make_alphabet() {
 }
 constexpr Alphabet kAlphabet = make_alphabet();
 
+// False, and nothing appended, where some character is not of the alphabet.
+bool append_decoded(std::string& out, std::string_view text) {
+  const size_t before = out.size();
+  out.resize(before + text.size());
+  char* to = out.data() + before;
+  for (size_t at = 0; at < text.size();) {
+    // All of the alphabet is below U+0800: one or two bytes.
+    const auto lead = static_cast<uint8_t>(text[at++]);
+    size_t character = lead;
+    if (lead >= 0x80) {
+      const bool is_pair = at < text.size() && (lead & 0xE0) == 0xC0;
+      if (is_pair)
+        character = (size_t{lead & 0x1Fu} << 6) | (static_cast<uint8_t>(text[at++]) & 0x3Fu);
+      else
+        character = kAlphabet.byte_of.size();
+    }
+    if (character >= kAlphabet.byte_of.size() || kAlphabet.byte_of[character] < 0) {
+      out.resize(before);
+      return false;
+    }
+    *to++ = static_cast<char>(kAlphabet.byte_of[character]);
+  }
+  out.resize(static_cast<size_t>(to - out.data()));
+  return true;
+}
+
 }  // namespace
 
 std::string to_byte_alphabet(std::string_view bytes) {
@@ -42,21 +68,18 @@ std::string to_byte_alphabet(std::string_view bytes) {
 
 std::optional<std::string> from_byte_alphabet(std::string_view text) {
   std::string out;
-  out.reserve(text.size());
-  for (size_t at = 0; at < text.size();) {
-    // All of the alphabet is below U+0800: one or two bytes.
-    const auto lead = static_cast<uint8_t>(text[at]);
-    size_t character = lead;
-    if (lead >= 0x80) {
-      if (at + 1 >= text.size() || (lead & 0xE0) != 0xC0) return std::nullopt;
-      character = (size_t{lead & 0x1Fu} << 6) | (static_cast<uint8_t>(text[at + 1]) & 0x3Fu);
-    }
-    if (character >= kAlphabet.byte_of.size() || kAlphabet.byte_of[character] < 0)
-      return std::nullopt;
-    out += static_cast<char>(kAlphabet.byte_of[character]);
-    at += lead >= 0x80 ? 2 : 1;
-  }
+  if (!append_decoded(out, text)) return std::nullopt;
   return out;
+}
+
+std::string piece_bytes(std::string_view piece) {
+  std::string out;
+  append_piece_bytes(out, piece);
+  return out;
+}
+
+void append_piece_bytes(std::string& out, std::string_view piece) {
+  if (!append_decoded(out, piece)) out += piece;
 }
 
 }  // namespace jiang

@@ -139,7 +139,7 @@ class GgufReader {
       mark_bytes();
     } else {
       for (size_t i = 0; i < spec_.size(); ++i) {
-        if (!is_literal(spec_.kinds[i])) spec_.pieces[i] = raw_bytes(spec_.pieces[i]);
+        if (!is_literal(spec_.kinds[i])) spec_.pieces[i] = piece_bytes(spec_.pieces[i]);
       }
     }
     spec_.merges.reserve(merges->size());
@@ -150,13 +150,13 @@ class GgufReader {
         return fail(ErrorKind::bad_file, "{}: merge \"{}\" is not two pieces", where_,
                     merge.substr(0, 80));
       }
-      std::string left = merge.substr(0, space);
-      std::string right = merge.substr(space + 1);
-      if (!known.word_marks) {
-        left = raw_bytes(left);
-        right = raw_bytes(right);
+      const auto left = std::string_view(merge).substr(0, space);
+      const auto right = std::string_view(merge).substr(space + 1);
+      if (known.word_marks) {
+        spec_.merges.push_back({std::string(left).append(right), left.size()});
+      } else {
+        spec_.merges.push_back(byte_merge(left, right));
       }
-      spec_.merges.push_back({left + right, left.size()});
     }
     return ok();
   }
@@ -239,11 +239,6 @@ class GgufReader {
   static void forget(TokenId& id, std::vector<TokenId>& ids) {
     std::erase(ids, id);
     id = kNoToken;
-  }
-
-  static std::string raw_bytes(const std::string& piece) {
-    auto bytes = from_byte_alphabet(piece);
-    return bytes ? *std::move(bytes) : piece;
   }
 
   static bool is_literal(TokenKind kind) {

@@ -20,11 +20,6 @@ Status use_pre_name(TokenizerSpec& spec, std::string_view pre, std::string_view 
   return ok();
 }
 
-std::string raw_bytes(std::string_view piece) {
-  auto bytes = from_byte_alphabet(piece);
-  return bytes ? *std::move(bytes) : std::string(piece);
-}
-
 }  // namespace
 
 std::vector<std::string_view> split_lines(std::string_view text) {
@@ -76,7 +71,7 @@ Result<TokenizerSpec> read_vocab_and_merges(std::string_view vocab_json,
   spec.kind = ModelKind::byte_bpe;
   TRY(auto entries, parse_vocabulary_json(vocab_json, where));
   TRY(spec.pieces, place_by_id(std::move(entries), where));
-  for (std::string& piece : spec.pieces) piece = raw_bytes(piece);
+  for (std::string& piece : spec.pieces) piece = piece_bytes(piece);
   spec.kinds.assign(spec.size(), TokenKind::normal);
   const auto lines = split_lines(merges_txt);
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -86,8 +81,7 @@ Result<TokenizerSpec> read_vocab_and_merges(std::string_view vocab_json,
     if (space == std::string_view::npos || space + 1 == lines[i].size()) {
       return fail(ErrorKind::bad_file, "{}: line {} of the merges is not two pieces", where, i + 1);
     }
-    const std::string left = raw_bytes(lines[i].substr(0, space));
-    spec.merges.push_back({left + raw_bytes(lines[i].substr(space + 1)), left.size()});
+    spec.merges.push_back(byte_merge(lines[i].substr(0, space), lines[i].substr(space + 1)));
   }
   TRY_STATUS(use_pre_name(spec, pre, where));
   return spec;

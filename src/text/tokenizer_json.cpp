@@ -412,25 +412,18 @@ class JsonReader {
       if (is_plain && spec_.unknown.byte_fallback && byte_of_piece(spec_.pieces[id]) >= 0) {
         spec_.kinds[id] = TokenKind::byte;
       }
-      if (is_plain && spec_.kind == ModelKind::byte_bpe) to_raw(spec_.pieces[id]);
+      if (is_plain && spec_.kind == ModelKind::byte_bpe)
+        spec_.pieces[id] = piece_bytes(spec_.pieces[id]);
     }
     spec_.merges = std::move(json_.merges);
     if (spec_.kind == ModelKind::byte_bpe) {
       for (auto& merge : spec_.merges) {
-        std::string left = merge.joined.substr(0, merge.left_bytes);
-        std::string right = merge.joined.substr(merge.left_bytes);
-        to_raw(left);
-        to_raw(right);
-        merge.left_bytes = left.size();
-        merge.joined = left + right;
+        const std::string_view joined = merge.joined;
+        merge = byte_merge(joined.substr(0, merge.left_bytes), joined.substr(merge.left_bytes));
       }
     }
     spec_.added = std::move(added);
     return ok();
-  }
-
-  static void to_raw(std::string& piece) {
-    if (auto bytes = from_byte_alphabet(piece)) piece = *std::move(bytes);
   }
 
   Result<TokenId> checked_id(int64_t id) const {

@@ -64,6 +64,9 @@ struct TokenizerSpec {
   size_t size() const { return pieces.size(); }
 };
 
+// A merge of two pieces in the byte alphabet, as raw bytes.
+TokenizerSpec::MergeText byte_merge(std::string_view left, std::string_view right);
+
 // `where` names the file in errors. Consumes the spec.
 Result<std::shared_ptr<const Tokenizer>> build_tokenizer(TokenizerSpec spec,
                                                          std::string_view where);

@@ -53,6 +53,10 @@ TokenId Vocabulary::index(TokenId id) {
   return kNoToken;
 }
 
+void Vocabulary::prefetch(std::string_view bytes) const {
+  if (!slots_.empty()) __builtin_prefetch(&slots_[hash_bytes(bytes) & (slots_.size() - 1)]);
+}
+
 TokenId Vocabulary::find(std::string_view bytes) const {
   if (bytes.size() > longest_ || slots_.empty()) return kNoToken;
   const uint64_t hash = hash_bytes(bytes);

@@ -42,6 +42,8 @@ class Vocabulary {
   // Makes piece(id) findable. Returns the id that already has the same bytes, or kNoToken.
   TokenId index(TokenId id);
   TokenId find(std::string_view bytes) const;
+  // Brings what find(bytes) or index() of a piece with these bytes looks at first nearer.
+  void prefetch(std::string_view bytes) const;
   size_t longest() const { return longest_; }  // bytes of the longest indexed piece
 
  private:
