@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
@@ -14,13 +15,16 @@
 #include <system_error>
 
 #include "base/machine.h"
+#include "base/numa.h"
 
 namespace jiang {
 namespace {
 
 constexpr size_t kLarge = size_t{2} << 20;
 constexpr size_t kPiece = 16 * kLarge;
-constexpr int kNiceness = 5;  // a first answer may be under way
+// A first answer may be under way: copying beside it took a quarter longer to its first token.
+constexpr std::chrono::seconds kPatience{2};
+constexpr int kNiceness = 5;
 
 uintptr_t round_up(uintptr_t n) { return (n + kLarge - 1) / kLarge * kLarge; }
 uintptr_t round_down(uintptr_t n) { return n / kLarge * kLarge; }
@@ -41,6 +45,7 @@ bool replace(uintptr_t at, size_t n) {
   const auto begin = reinterpret_cast<uintptr_t>(memory);
   const uintptr_t copy = round_up(begin);
   const auto pointer = [](uintptr_t address) { return reinterpret_cast<void*>(address); };
+  spread_over_nodes(pointer(copy), n);
   ::madvise(pointer(copy), n, MADV_HUGEPAGE);
   std::memcpy(pointer(copy), pointer(at), n);
   // One system call takes the old pages away and puts the new ones there: readers wait for it.
@@ -61,7 +66,9 @@ bool replace(uintptr_t at, size_t n) {
 void advise_large_pages(void* memory, size_t bytes) {
   const auto begin = round_up(reinterpret_cast<uintptr_t>(memory));
   const auto end = round_down(reinterpret_cast<uintptr_t>(memory) + bytes);
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  if (begin >= end) return;
+  spread_over_nodes(reinterpret_cast<void*>(begin), end - begin);
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 LargePageCopy::~LargePageCopy() {
@@ -70,7 +77,6 @@ LargePageCopy::~LargePageCopy() {
 }
 
 void LargePageCopy::start(std::span<const std::byte> mapped) {
-  if (!are_granted() || inspect_machine().available_bytes < 2 * mapped.size()) return;
   try {
     thread_ = std::thread([this, mapped] { run(mapped); });
   } catch (const std::system_error&) {  // then the mapping stays as it is
@@ -78,12 +84,23 @@ void LargePageCopy::start(std::span<const std::byte> mapped) {
 }
 
 size_t LargePageCopy::finish() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_awaited_ = true;
+  }
+  woken_.notify_all();
   if (thread_.joinable()) thread_.join();
   return copied_.load();
 }
 
 void LargePageCopy::run(std::span<const std::byte> mapped) {
   pthread_setname_np(pthread_self(), "jiang-pages");
+  {
+    std::unique_lock lock(mutex_);
+    woken_.wait_for(lock, kPatience, [&] { return is_awaited_; });
+  }
+  if (is_stopping_.load()) return;
+  if (!are_granted() || inspect_machine().available_bytes < 2 * mapped.size()) return;
   const auto self = static_cast<id_t>(::syscall(SYS_gettid));
   ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + kNiceness);
   const auto begin = reinterpret_cast<uintptr_t>(mapped.data());
