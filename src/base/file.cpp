@@ -121,6 +121,17 @@ bool MappedFile::still_whole() const {
   return ::fstat(descriptor_, &status) == 0 && static_cast<size_t>(status.st_size) >= size_;
 }
 
+double MappedFile::unchanged_seconds() const {
+  struct stat status {};
+  timespec now{};
+  if (::fstat(descriptor_, &status) != 0 || ::clock_gettime(CLOCK_REALTIME, &now) != 0) return 0;
+  const auto seconds = [](const timespec& time) {
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const double changed = std::max(seconds(status.st_mtim), seconds(status.st_ctim));
+  return std::max(0.0, seconds(now) - changed);
+}
+
 void MappedFile::forget(std::span<const std::byte> part) const {
   const auto start = reinterpret_cast<uintptr_t>(data_);
   const auto first = reinterpret_cast<uintptr_t>(part.data());

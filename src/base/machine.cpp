@@ -1,6 +1,7 @@
 #include "base/machine.h"
 
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -131,6 +132,22 @@ Machine inspect_machine() {
   read_cgroup_cpu(machine);
   read_memory(machine);
   return machine;
+}
+
+double process_age_seconds() {
+  // Field 22 of proc(5)'s stat; the name, field 2, may hold spaces and ends at the last bracket.
+  const std::string line = read_line("/proc/self/stat");
+  const size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(line.substr(name_end + 1));
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) fields >> skipped;
+  uint64_t started = 0;  // ticks since the machine's start
+  const long ticks = ::sysconf(_SC_CLK_TCK);
+  timespec now{};
+  if (!(fields >> started) || ticks <= 0 || ::clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+  const double seconds = static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  return std::max(0.0, seconds - static_cast<double>(started) / static_cast<double>(ticks));
 }
 
 int default_thread_count(const Machine& machine) {

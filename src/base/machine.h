@@ -19,6 +19,9 @@ struct Machine {
 // keeps its default.
 Machine inspect_machine();
 
+// Seconds since this process was started, to the system's tick (1/100 s); 0 where it is unknown.
+double process_age_seconds();
+
 // One thread per physical core, but not more than the cgroup's quota.
 int default_thread_count(const Machine& machine);
 

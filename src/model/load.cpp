@@ -112,6 +112,7 @@ Result<std::shared_ptr<const Model>> load_model(std::shared_ptr<const TensorSour
                             {.folder = options.packed_folder,
                              .least_bytes = options.packed_least_bytes,
                              .must_keep = options.must_keep_packed,
+                             .before_packing = options.before_packing,
                              .note = options.note},
                             options.progress);
       }));

@@ -120,6 +120,9 @@ struct LoadOptions {
   bool must_keep_packed = false;
   // Told, in a sentence, when packed weights could not be kept. May be empty.
   std::function<void(const std::string&)> note = {};
+  // Asked before weights are packed, which takes a while: its error ends the load. Not asked where
+  // they lie in packed_folder. May be empty.
+  std::function<Status()> before_packing = {};
   // Called with (bytes done, bytes in all) while weights are packed.
   std::function<void(uint64_t, uint64_t)> progress = {};
 };

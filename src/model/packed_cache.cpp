@@ -9,6 +9,7 @@
 #include "base/fast_hash.h"
 #include "base/large_pages.h"
 #include "base/quantity.h"
+#include "model/check_mark.h"
 
 namespace jiang {
 namespace {
@@ -42,6 +43,10 @@ std::span<const std::byte> bytes_of(const std::string& text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
+uint64_t hash_of_chunks(std::span<const uint64_t> chunks, uint64_t n_bytes) {
+  return fast_hash(std::as_bytes(chunks), n_bytes);
+}
+
 // Chunk by chunk, so that all threads help and their number does not matter.
 uint64_t parallel_hash(std::span<const std::byte> bytes, ThreadPool& pool) {
   const size_t n = (bytes.size() + kChunk - 1) / kChunk;
@@ -52,8 +57,7 @@ uint64_t parallel_hash(std::span<const std::byte> bytes, ThreadPool& pool) {
       chunks[i] = fast_hash(bytes.subspan(first, std::min<size_t>(kChunk, bytes.size() - first)));
     }
   });
-  return fast_hash({reinterpret_cast<const std::byte*>(chunks.data()), n * sizeof(uint64_t)},
-                   bytes.size());
+  return hash_of_chunks(chunks, bytes.size());
 }
 
 // Everything but the tensors' bytes.
@@ -193,14 +197,39 @@ Status PackedWeights::open_cached(const std::string& path) {
   const std::string now = source_.identity();
   if ((now.empty() || now != identity) && header.content != content_hash(source_, pool_))
     return damaged(path, "of other weights");
-  for (const Entry& entry : cached->entries) {
-    if (entry.hash != parallel_hash(bytes.subspan(entry.offset, entry.bytes), pool_))
-      return damaged(path, "its weights were changed");
+  const CheckMark mark(path, cached->file, options_.settled_seconds);
+  if (!mark.is_there()) {
+    if (!has_right_hashes(*cached)) return damaged(path, "its weights were changed");
+    if (!cached->file.still_whole()) return damaged(path, "cut short while it was read");
+    mark.write();
   }
-  if (!cached->file.still_whole()) return damaged(path, "cut short while it was read");
   cached->pages.start(bytes);
   cached_ = std::move(cached);
   return ok();
+}
+
+// All matrices in one go, a chunk at a time: threads that find their core busy leave more to
+// others.
+bool PackedWeights::has_right_hashes(const Cached& cached) const {
+  struct Piece {
+    uint64_t offset, bytes;
+  };
+  std::vector<Piece> pieces;
+  for (const Entry& entry : cached.entries) {
+    for (uint64_t at = 0; at < entry.bytes; at += kChunk)
+      pieces.push_back({entry.offset + at, std::min(kChunk, entry.bytes - at)});
+  }
+  std::vector<uint64_t> hashes(pieces.size());
+  pool_.for_each(pieces.size(), [&](size_t i, int) {
+    hashes[i] = fast_hash(cached.file.bytes().subspan(pieces[i].offset, pieces[i].bytes));
+  });
+  const uint64_t* chunk = hashes.data();
+  for (const Entry& entry : cached.entries) {
+    const size_t n = (entry.bytes + kChunk - 1) / kChunk;
+    if (hash_of_chunks({chunk, n}, entry.bytes) != entry.hash) return false;
+    chunk += n;
+  }
+  return true;
 }
 
 Status PackedWeights::begin_writing(const std::string& path) {

@@ -3,8 +3,9 @@
 // are packed otherwise, which writes that file for the next time.
 //
 // The cache is never required and may be deleted at any time. A file is used only if its header,
-// its source and every byte of its matrices are what they were when it was written. Processes that
-// map it share the memory.
+// its source and every byte of its matrices are what they were when it was written: once since the
+// machine was started all bytes are read for that, later the file must be unchanged since then
+// (model/check_mark.h). Processes that map it share the memory.
 #pragma once
 
 #include <functional>
@@ -25,6 +26,10 @@ struct PackedCacheOptions {
   std::string folder;                  // empty: no cache
   uint64_t least_bytes = 64ull << 20;  // smaller models are packed sooner than files are opened
   bool must_keep = false;              // for who loads: kept() is to be ok
+  // For CheckMark: file systems keep times in grains of up to 2 s (FAT), most of a tick.
+  double settled_seconds = 3;
+  // For who loads: asked where weights have to be packed; its error spares that work. May be empty.
+  std::function<Status()> before_packing = {};
   // Told once, in a sentence, when packed weights could not be kept. May be empty.
   std::function<void(const std::string&)> note;
 };
@@ -64,6 +69,7 @@ class PackedWeights {
   struct Writer;
 
   Status open_cached(const std::string& path);
+  bool has_right_hashes(const Cached& cached) const;
   Status begin_writing(const std::string& path);
   void give_up_writing(const Error& error);
 

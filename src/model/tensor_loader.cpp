@@ -181,8 +181,10 @@ Status TensorLoader::finish(ThreadPool& pool, PackedCacheOptions cache,
   uint64_t done = 0;
   if (progress) progress(0, all);
   const bool must_keep = cache.must_keep;
+  const auto before_packing = std::move(cache.before_packing);
   PackedWeights packed(*source_, std::move(shapes_), pool, std::move(cache));
   if (must_keep) TRY_STATUS(packed.kept());  // before the work of packing
+  if (before_packing && !packed.is_cached()) TRY_STATUS(before_packing());
   for (const Request& request : requests_) {
     // Reading a mapped file that has shrunk would kill the process.
     if (!source_->still_whole()) {

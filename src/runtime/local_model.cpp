@@ -1,11 +1,14 @@
 #include "runtime/local_model.h"
 
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
+#include <optional>
 
 #include "base/json_value.h"
 #include "base/machine.h"
 #include "base/quantity.h"
+#include "base/threads.h"
 #include "hub/model_ref.h"
 #include "hub/store.h"
 #include "model/packed_cache.h"
@@ -104,14 +107,50 @@ Status check_same_vocabulary(const Tokenizer& model, const Tokenizer& draft) {
   return ok();
 }
 
+namespace {
+
+// text_assets_of() a source, on a thread of its own where the system gives one.
+class TextReader {
+ public:
+  explicit TextReader(const TensorSource& source) {
+    const auto read = [this, &source] {
+      try {
+        assets_ = text_assets_of(source);
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
+    };
+    if (!thread_.start(read)) read();
+  }
+
+  // Valid as long as this. Throws what reading threw.
+  Result<const TextAssets*> wait() {
+    thread_.join();
+    if (failure_) std::rethrow_exception(failure_);
+    if (!*assets_) return assets_->error();
+    return &**assets_;
+  }
+
+ private:
+  std::optional<Result<TextAssets>> assets_;
+  std::exception_ptr failure_;
+  Threads thread_;  // last: it ends before what it writes
+};
+
+}  // namespace
+
 Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, ThreadPool& pool,
                                     const LocalModelOptions& options) {
   LocalModel loaded;
   loaded.source = std::move(source);
   loaded.path = loaded.source->path();
-  TRY(loaded.text, text_assets_of(*loaded.source));
-  // Before any weights are: a big model takes its time.
-  if (options.draft) TRY_STATUS(check_draft(*options.draft, *loaded.text.tokenizer));
+  // The tokenizer's tables are made while the packed weights' hash is taken. Where weights have to
+  // be packed, or a draft model fits or not, what is wrong with the text is said first.
+  TextReader text(*loaded.source);
+  if (options.draft) {
+    TRY(const TextAssets* assets, text.wait());
+    TRY_STATUS(check_draft(*options.draft, *assets->tokenizer));
+  }
   TRY(loaded.settings, settings_beside(loaded.path));
   int32_t context = options.context;
   for (const auto& [name, value] : loaded.settings.parameters) {
@@ -121,6 +160,10 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   load_options.context_length = context;
   load_options.packed_folder = packed_weights_folder();
   load_options.note = options.note;
+  load_options.before_packing = [&]() -> Status {
+    TRY([[maybe_unused]] const TextAssets* assets, text.wait());
+    return ok();
+  };
   load_options.progress = options.progress;
   AdapterMix mix;
   for (const AdapterReference& adapter : options.adapters) {
@@ -128,6 +171,8 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
     load_options.adapters.push_back(adapter.path);
   }
   TRY(loaded.model, load_model(loaded.source, pool, load_options));
+  TRY(const TextAssets* assets, text.wait());
+  loaded.text = *assets;
   if (options.kind == WantedKind::decoder && loaded.model->config().is_encoder) {
     return fail(ErrorKind::invalid_argument,
                 "{} is an encoder: it turns text into vectors and writes none; use 'jiang embed'",

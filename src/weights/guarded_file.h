@@ -30,6 +30,7 @@ class GuardedFile {
   const std::string& path() const { return file_.path(); }
   bool still_whole() const;
   std::string identity() const { return file_.identity(); }
+  double unchanged_seconds() const { return file_.unchanged_seconds(); }
   void forget(std::span<const std::byte> part) const { file_.forget(part); }
 
  private:

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "model/check_mark.h"
 #include "tests/support/memory_source.h"
 #include "tests/support/model_runner.h"
 #include "tests/support/temp_folder.h"
@@ -26,7 +27,7 @@ class PackedCache : public ::testing::Test {
     std::string note;
   };
   Outcome load(const TensorSource& source) { return load(source, folder_.path()); }
-  Outcome load(const TensorSource& source, const std::string& folder) {
+  Outcome load(const TensorSource& source, const std::string& folder, double settled_seconds = 3) {
     std::vector<WeightMatrix> all;
     std::vector<MatrixShape> shapes;
     for (const TensorInfo& tensor : source.tensors()) {
@@ -36,9 +37,10 @@ class PackedCache : public ::testing::Test {
     }
     Outcome outcome;
     PackedWeights packed(source, shapes, pool_,
-                         {.folder = folder, .least_bytes = 0, .note = [&](const std::string& text) {
-                            outcome.note += text;
-                          }});
+                         {.folder = folder,
+                          .least_bytes = 0,
+                          .settled_seconds = settled_seconds,
+                          .note = [&](const std::string& text) { outcome.note += text; }});
     outcome.was_cached = packed.is_cached();
     for (const WeightMatrix& matrix : all) {
       const PackedMatrix taken = packed.take(matrix);
@@ -102,6 +104,44 @@ TEST_F(PackedCache, ACutOrChangedFileIsNeverUsedAndWrittenAnew) {
     } else {
       EXPECT_EQ(*read_file(path, 64 << 20), whole) << i;
     }
+  }
+}
+
+TEST_F(PackedCache, AMarkOfAnUnchangedFileSparesTheCheck) {
+  const MemorySource source(tiny_);
+  const auto load_settled = [&] { return load(source, folder_.path(), 0); };
+  const Outcome first = load_settled();
+  const std::string path = file_of(source), mark = path + ".checked";
+  EXPECT_FALSE(fs::exists(mark)) << "what was just written was not read";
+  load(source);
+  EXPECT_FALSE(fs::exists(mark)) << "a change might not show in the times of so young a file";
+  EXPECT_TRUE(load_settled().was_cached);
+  ASSERT_TRUE(fs::exists(mark));
+  EXPECT_TRUE(load_settled().was_cached);
+
+  // A changed file is another one to the system: the mark says nothing of it.
+  std::string changed = *read_file(path, 64 << 20);
+  changed[changed.size() - 64] = static_cast<char>(changed[changed.size() - 64] ^ 1);
+  ASSERT_TRUE(write_file(path, changed));
+  const Outcome mended = load_settled();
+  EXPECT_FALSE(mended.was_cached);
+  EXPECT_EQ(mended.matrices, first.matrices);
+
+  // That a mark is believed shows where it lies, which only this test does.
+  ASSERT_TRUE(write_file(path, changed));
+  CheckMark(path, GuardedFile::open(path).value(), 0).write();
+  EXPECT_TRUE(load_settled().was_cached);
+
+  // Of another start of the machine, cut, or nonsense: checked again.
+  const std::string text = *read_file(mark, 4096);
+  for (const std::string& other : {text.substr(0, text.size() - 1), std::string(), text + "\n",
+                                   std::string(text).replace(text.find('-'), 1, "0")}) {
+    ASSERT_TRUE(write_file(path, changed));
+    CheckMark(path, GuardedFile::open(path).value(), 0).write();
+    ASSERT_TRUE(write_file(mark, other));
+    const Outcome again = load_settled();
+    EXPECT_FALSE(again.was_cached) << other;
+    EXPECT_EQ(again.matrices, first.matrices);
   }
 }
 

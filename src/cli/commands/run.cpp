@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json_value.h"
+#include "base/machine.h"
 #include "chat/answer_grammar.h"
 #include "cli/agent_session.h"
 #include "cli/answer.h"
@@ -81,9 +82,11 @@ Result<int> run_once(const RunFlags& flags, const ResponseFormat& format, Loaded
     const int32_t most = options.max_tokens < 0 ? room : std::min(options.max_tokens, room);
     TRY(options.constraint, make_constraint(format, chat, most));
   }
+  const double ready = process_age_seconds();
   TRY(const Answer answer, stream_answer(*loaded.engine, chat, std::move(ids), options));
   if (answer.text.empty() || answer.text.back() != '\n') TRY_STATUS(print("\n"));
-  if (flags.chat.verbose) note(describe_speed(answer.finish.stats));
+  if (flags.chat.verbose)
+    note(fmt::format("ready after {:.2f} s; {}", ready, describe_speed(answer.finish.stats)));
   if (answer.interrupted) return Error{ErrorKind::cancelled, message(Phrase::interrupted)};
   return 0;
 }
@@ -107,7 +110,9 @@ Result<int> run_model(const std::vector<std::string>& arguments) {
   flags.model.add_lora_to(options);
   flags.model.add_draft_to(options);
   flags.model.add_kv_type_to(options, EngineOptions().kv_type);
-  options.flag(flags.chat.verbose, "--verbose", "tokens/s and time to first token, on stderr");
+  options.flag(
+      flags.chat.verbose, "--verbose",
+      "tokens/s, time to first token, and from the start to reading the prompt, on stderr");
   bool no_lookup = false;
   options.flag(no_lookup, "--no-lookup", "never guess tokens from the text so far (same answer)");
   bool no_history = false;
