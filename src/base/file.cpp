@@ -1,8 +1,10 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +32,25 @@ Result<int> open_regular(const std::string& path, size_t* size) {
   }
   *size = static_cast<size_t>(status.st_size);
   return descriptor;
+}
+
+// A file system whose times of change this machine may learn late.
+bool is_shared(const struct statfs& system) {
+  constexpr uint32_t kCifs = 0xff534d42, kSmb2 = 0xfe534d42, kFuse = 0x65735546;
+  switch (static_cast<uint32_t>(system.f_type)) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CODA_SUPER_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case CEPH_SUPER_MAGIC:
+    case kCifs:
+    case kSmb2:
+    case kFuse:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -122,6 +143,8 @@ bool MappedFile::still_whole() const {
 }
 
 double MappedFile::unchanged_seconds() const {
+  struct statfs system {};
+  if (::fstatfs(descriptor_, &system) != 0 || is_shared(system)) return 0;
   struct stat status {};
   timespec now{};
   if (::fstat(descriptor_, &status) != 0 || ::clock_gettime(CLOCK_REALTIME, &now) != 0) return 0;

@@ -39,7 +39,8 @@ class MappedFile {
   bool still_whole() const;
   // Changes when the file's bytes may have: device, inode, size, times of change. For caches.
   std::string identity() const;
-  // Since the latest of those times; 0 where it lies ahead.
+  // Since the latest of those times; 0 where it lies ahead, or where other machines may write the
+  // file and this one learns of it later (NFS, SMB, FUSE ...).
   double unchanged_seconds() const;
   // Lets the pages that lie wholly within `part` leave this process's memory; reading them again
   // fetches them from the file. A part that is not of this file is left alone.

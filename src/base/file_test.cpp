@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 
 namespace jiang {
@@ -77,6 +78,17 @@ TEST_F(FileTest, KnowsThatAMappedFileWasTruncated) {
   EXPECT_TRUE(file->still_whole());
   ASSERT_EQ(::truncate(path("a").c_str(), 10), 0);
   EXPECT_FALSE(file->still_whole());
+}
+
+TEST_F(FileTest, KnowsHowLongAFileIsAsItIs) {
+  ASSERT_TRUE(write_file(path("a"), "text"));
+  const MappedFile file = MappedFile::open(path("a")).value();
+  const double age = file.unchanged_seconds();
+  EXPECT_GE(age, 0);
+  EXPECT_LT(age, 600);
+  std::filesystem::last_write_time(
+      path("a"), std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+  EXPECT_EQ(file.unchanged_seconds(), 0) << "a time that lies ahead";
 }
 
 TEST_F(FileTest, AFolderThatCannotBeWrittenIsAnError) {

@@ -20,8 +20,8 @@ class CheckMark {
   CheckMark(const std::string& path, const GuardedFile& file, double settled_seconds);
 
   bool is_there() const;
-  // After the check. Does nothing where the file has not settled, or nothing can be written: then
-  // the next start checks again.
+  // After the check. Does nothing where the file has not settled, lies where other machines write,
+  // or nothing can be written: then the next start checks again.
   void write() const;
 
  private:
