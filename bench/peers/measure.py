@@ -116,6 +116,7 @@ def measure_model(llama, model, groups, rounds, threads):
             say(f"{model.name}: round {turn + 1} of {rounds}: {group.name}")
             theirs = measure_llama(llama, group, flash[group.name])
             ours = json.loads(run_jiang(*jiang_command(model, group, threads)))
+            ours["model"] = model.name  # not where it lies
             runs[group.name]["llama.cpp"].append(theirs)
             runs[group.name]["jiang"].append(ours)
             for phase, title in group.titles.items():
