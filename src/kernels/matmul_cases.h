@@ -38,14 +38,6 @@ inline uint16_t random_scale(std::mt19937& random, ScaleKind kind, bool is_bf16)
                                (r & (is_bf16 ? 0x7f : 0x3ff)));
 }
 
-// Largest code of the 8-bit layouts, as packed.h promises.
-inline int code_limit(Packed kind) {
-  return kind == Packed::q5_1 || kind == Packed::q5_k ? 31
-         : kind == Packed::q3_k                       ? 63
-         : kind == Packed::q2_k                       ? 3
-                                                      : 255;
-}
-
 inline AlignedBytes random_panels(Packed kind, int64_t n_panels, int64_t cols, ScaleKind scale_kind,
                                   std::mt19937& random) {
   AlignedBytes bytes(static_cast<size_t>(n_panels * panel_bytes(kind, cols)));
@@ -79,7 +71,7 @@ inline AlignedBytes random_panels(Packed kind, int64_t n_panels, int64_t cols, S
       const bool has_min = scales == Scales::k32_min || scales == Scales::k16_min;
       put_scales(at, per_block ? header / 2 : has_min ? 32 : 16);
       for (int64_t i = 0; i < codes; ++i)
-        at[header + i] = static_cast<uint8_t>(random() & static_cast<uint32_t>(code_limit(kind)));
+        at[header + i] = static_cast<uint8_t>(random() & static_cast<uint32_t>(largest_code(kind)));
       at += header + codes;
     }
   }

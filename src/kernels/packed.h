@@ -105,6 +105,21 @@ static constexpr int code_lines(Packed kind) {
   }
 }
 
+// Largest code of the 8-bit layouts.
+static constexpr int largest_code(Packed kind) {
+  switch (kind) {
+    case Packed::q5_1:
+    case Packed::q5_k:
+      return 31;
+    case Packed::q3_k:
+      return 63;
+    case Packed::q2_k:
+      return 3;
+    default:
+      return 255;
+  }
+}
+
 static constexpr bool is_float_kind(Packed kind) { return kind <= Packed::bf16; }
 
 static constexpr int64_t header_bytes(Scales scales, int64_t n_blocks) {

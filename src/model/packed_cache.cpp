@@ -43,21 +43,29 @@ std::span<const std::byte> bytes_of(const std::string& text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
-uint64_t hash_of_chunks(std::span<const uint64_t> chunks, uint64_t n_bytes) {
-  return fast_hash(std::as_bytes(chunks), n_bytes);
+// Of each matrix, chunk by chunk, so that all threads help, however many they are and however busy
+// their cores.
+std::vector<uint64_t> parallel_hashes(const std::vector<std::span<const std::byte>>& matrices,
+                                      ThreadPool& pool) {
+  std::vector<std::span<const std::byte>> chunks;
+  for (const auto& bytes : matrices) {
+    for (size_t at = 0; at < bytes.size(); at += kChunk)
+      chunks.push_back(bytes.subspan(at, std::min<size_t>(kChunk, bytes.size() - at)));
+  }
+  std::vector<uint64_t> of_chunks(chunks.size());
+  pool.for_each(chunks.size(), [&](size_t i, int) { of_chunks[i] = fast_hash(chunks[i]); });
+  std::vector<uint64_t> hashes;
+  std::span<const uint64_t> left = of_chunks;
+  for (const auto& bytes : matrices) {
+    const size_t n = (bytes.size() + kChunk - 1) / kChunk;
+    hashes.push_back(fast_hash(std::as_bytes(left.first(n)), bytes.size()));
+    left = left.subspan(n);
+  }
+  return hashes;
 }
 
-// Chunk by chunk, so that all threads help and their number does not matter.
 uint64_t parallel_hash(std::span<const std::byte> bytes, ThreadPool& pool) {
-  const size_t n = (bytes.size() + kChunk - 1) / kChunk;
-  std::vector<uint64_t> chunks(n);
-  pool.parallel_for(n, 1, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      const size_t first = i * kChunk;
-      chunks[i] = fast_hash(bytes.subspan(first, std::min<size_t>(kChunk, bytes.size() - first)));
-    }
-  });
-  return hash_of_chunks(chunks, bytes.size());
+  return parallel_hashes({bytes}, pool).front();
 }
 
 // Everything but the tensors' bytes.
@@ -208,26 +216,13 @@ Status PackedWeights::open_cached(const std::string& path) {
   return ok();
 }
 
-// All matrices in one go, a chunk at a time: threads that find their core busy leave more to
-// others.
 bool PackedWeights::has_right_hashes(const Cached& cached) const {
-  struct Piece {
-    uint64_t offset, bytes;
-  };
-  std::vector<Piece> pieces;
-  for (const Entry& entry : cached.entries) {
-    for (uint64_t at = 0; at < entry.bytes; at += kChunk)
-      pieces.push_back({entry.offset + at, std::min(kChunk, entry.bytes - at)});
-  }
-  std::vector<uint64_t> hashes(pieces.size());
-  pool_.for_each(pieces.size(), [&](size_t i, int) {
-    hashes[i] = fast_hash(cached.file.bytes().subspan(pieces[i].offset, pieces[i].bytes));
-  });
-  const uint64_t* chunk = hashes.data();
-  for (const Entry& entry : cached.entries) {
-    const size_t n = (entry.bytes + kChunk - 1) / kChunk;
-    if (hash_of_chunks({chunk, n}, entry.bytes) != entry.hash) return false;
-    chunk += n;
+  std::vector<std::span<const std::byte>> matrices;
+  for (const Entry& entry : cached.entries)
+    matrices.push_back(cached.file.bytes().subspan(entry.offset, entry.bytes));
+  const std::vector<uint64_t> hashes = parallel_hashes(matrices, pool_);
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    if (hashes[i] != cached.entries[i].hash) return false;
   }
   return true;
 }

@@ -161,8 +161,8 @@ Result<LocalModel> load_local_model(std::shared_ptr<const TensorSource> source, 
   load_options.packed_folder = packed_weights_folder();
   load_options.note = options.note;
   load_options.before_packing = [&]() -> Status {
-    TRY([[maybe_unused]] const TextAssets* assets, text.wait());
-    return ok();
+    const auto assets = text.wait();
+    return assets ? ok() : Status(assets.error());
   };
   load_options.progress = options.progress;
   AdapterMix mix;

@@ -43,21 +43,7 @@ Aligned aligned(int64_t n) {
   return memory;
 }
 
-// Codes of the 8-bit layouts are limited (packed.h); everything else may be any bits.
-uint8_t code_mask(Packed kind) {
-  switch (kind) {
-    case Packed::q5_1:
-    case Packed::q5_k:
-      return 31;
-    case Packed::q3_k:
-      return 63;
-    case Packed::q2_k:
-      return 3;
-    default:
-      return 255;
-  }
-}
-
+// Codes of the 8-bit layouts are limited; everything else may be any bits.
 Aligned make_panels(Packed kind, int64_t rows, int64_t cols, Bytes& bytes) {
   const int64_t n_panels = (rows + kPanelRows - 1) / kPanelRows;
   Aligned panels = aligned(n_panels * panel_bytes(kind, cols));
@@ -68,7 +54,8 @@ Aligned make_panels(Packed kind, int64_t rows, int64_t cols, Bytes& bytes) {
       const int64_t header = header_bytes(scales_of(kind), n),
                     codes = n * code_lines(kind) * kLineBytes;
       for (int64_t i = 0; i < header; ++i) *at++ = bytes.next();
-      for (int64_t i = 0; i < codes; ++i) *at++ = bytes.next() & code_mask(kind);
+      for (int64_t i = 0; i < codes; ++i)
+        *at++ = static_cast<uint8_t>(bytes.next() & largest_code(kind));
     }
   }
   return panels;

@@ -66,17 +66,7 @@ void matmul(const MatmulTile* tile) {
       multiply_tokens<kind, 4, 1>(tile, panel, tile->out + row, 0);
     }
   }
-  for (; tile->n_rows - row >= kPanelRows; row += kPanelRows, panel += tile->panel_bytes) {
-    multiply_one_panel<kind>(tile, panel, tile->out + row);
-  }
-  if (row < tile->n_rows) {  // fewer than 16 rows: by way of a whole panel
-    float rest[kTileTokens * kPanelRows];
-    MatmulTile whole = *tile;
-    load_rest(rest, tile, row);
-    whole.out_stride = kPanelRows;
-    multiply_one_panel<kind>(&whole, panel, rest);
-    store_rest(rest, tile, row);
-  }
+  multiply_panels<multiply_one_panel<kind>>(tile, panel, row);
 }
 
 }  // namespace

@@ -230,19 +230,7 @@ void multiply_one_panel(const MatmulTile* tile, const uint8_t* panel, float* out
 template <Packed kind>
 void matmul(const MatmulTile* tile) {
   assert(tile->cols % kBlock == 0 && reinterpret_cast<uintptr_t>(tile->panels) % kLineBytes == 0);
-  const auto* panel = static_cast<const uint8_t*>(tile->panels);
-  int64_t row = 0;
-  for (; tile->n_rows - row >= kPanelRows; row += kPanelRows, panel += tile->panel_bytes) {
-    multiply_one_panel<kind>(tile, panel, tile->out + row);
-  }
-  if (row < tile->n_rows) {
-    float rest[kTileTokens * kPanelRows];
-    MatmulTile whole = *tile;
-    load_rest(rest, tile, row);
-    whole.out_stride = kPanelRows;
-    multiply_one_panel<kind>(&whole, panel, rest);
-    store_rest(rest, tile, row);
-  }
+  multiply_panels<multiply_one_panel<kind>>(tile, static_cast<const uint8_t*>(tile->panels), 0);
 }
 
 }  // namespace

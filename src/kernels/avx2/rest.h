@@ -24,4 +24,20 @@ JIANG_INLINE void store_rest(const float* rest, const MatmulTile* tile, int64_t 
   }
 }
 
+// From `row` on, whose panel is `panel`: all whole panels, and a last one of fewer rows by way of a
+// whole one beside the output.
+template <void (*multiply_one_panel)(const MatmulTile* tile, const uint8_t* panel, float* out)>
+JIANG_INLINE void multiply_panels(const MatmulTile* tile, const uint8_t* panel, int64_t row) {
+  for (; tile->n_rows - row >= kPanelRows; row += kPanelRows, panel += tile->panel_bytes) {
+    multiply_one_panel(tile, panel, tile->out + row);
+  }
+  if (row == tile->n_rows) return;
+  float rest[kTileTokens * kPanelRows];
+  MatmulTile whole = *tile;
+  load_rest(rest, tile, row);
+  whole.out_stride = kPanelRows;
+  multiply_one_panel(&whole, panel, rest);
+  store_rest(rest, tile, row);
+}
+
 }  // namespace jiang::kernels
